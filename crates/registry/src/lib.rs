@@ -1,1 +1,121 @@
-//! registry
+// SPDX-License-Identifier: Apache-2.0
+//! Where signatures come from: one trait, [`Registry`], and two adapters, [`HttpRegistry`] (OCI distribution
+//! specification) and [`LayoutRegistry`] (OCI image layout on disk).
+//!
+//! Everything that a registry sends is hostile until its digest was recomputed: bodies are bounded while they are
+//! read ([`limits`]), addresses are checked after name resolution ([`egress`]), credentials go to the registry that
+//! they were given for and to nobody else, and an error is never an empty list ([`Error`]).
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod credentials;
+pub mod descriptor;
+pub mod digest;
+pub mod egress;
+pub mod error;
+pub mod http;
+pub mod image_id;
+pub mod layout;
+pub mod limits;
+pub mod mirrors;
+pub mod reference;
+pub mod signature_manifest;
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+pub use crate::credentials::{Credential, CredentialKey, Credentials, CredentialsError};
+pub use crate::descriptor::Descriptor;
+pub use crate::digest::{Algorithm, Digest, DigestError};
+pub use crate::egress::{Cidr, CidrError, NameLookup};
+pub use crate::error::{At, Error, Operation};
+pub use crate::http::{HttpRegistry, RegistryOptions, Timeouts};
+pub use crate::image_id::{ImageId, ImageIdError};
+pub use crate::layout::LayoutRegistry;
+pub use crate::mirrors::{RegistriesConfig, RegistriesError};
+pub use crate::reference::{Reference, ReferenceError, Repository};
+pub use crate::signature_manifest::{SignatureManifest, SignatureManifestError};
+
+/// What is looked for in a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A tag: it names whatever it names now.
+    Tag(String),
+    /// A digest: it names one content for ever.
+    Digest(Digest),
+}
+
+/// A place where images and their signatures are kept.
+pub trait Registry: Send + Sync + 'static {
+    /// The descriptor (media type, digest, size) of an image or index.
+    ///
+    /// A tag is resolved by reading the manifest and hashing its bytes. A digest is asked for by `HEAD`; only where
+    /// that gives no media type or size is the manifest read. [`Error::NotFound`] says that the registry was asked
+    /// and does not have it.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] except [`Error::LimitExceeded`] and [`Error::SignaturesNotMirrored`].
+    fn resolve(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        credentials: &Credentials,
+    ) -> impl Future<Output = Result<Descriptor, Error>> + Send;
+
+    /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, else by the tag schema.
+    ///
+    /// The list is the registry's claim; each manifest is to be checked
+    /// ([`SignatureManifest::parse`]). An empty list says that the registry was asked and has none.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] beyond [`limits::MAX_CANDIDATES`] after filtering, beyond the bounds of pages and
+    /// descriptors; else every other variant.
+    fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: &str,
+        credentials: &Credentials,
+    ) -> impl Future<Output = Result<Vec<Descriptor>, Error>> + Send;
+
+    /// The bytes of a manifest: exactly `descriptor.size` of them, at most [`limits::MAX_MANIFEST_BYTES`], and of
+    /// `descriptor.digest`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] before any request if the declared size is beyond the limit; else every other variant.
+    fn manifest(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        credentials: &Credentials,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send;
+
+    /// The bytes of a blob: exactly `descriptor.size` of them, at most [`limits::MAX_BLOB_BYTES`], and of
+    /// `descriptor.digest`.
+    ///
+    /// # Errors
+    /// As for [`Registry::manifest`].
+    fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        credentials: &Credentials,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every bound that this crate puts on what others send, in one place, each with its source.
+//!
+//! Sizes are bytes, times are durations, everything else is a count.
+
+use std::time::Duration;
+
+/// Largest manifest or image index that is read. Source: `maxManifestSizeLimit` of notation-go and
+/// `MaxMetadataBytes` of oras-go.
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest blob (signature envelope) that is read. Source: `maxBlobSizeLimit` of notation-go.
+pub const MAX_BLOB_BYTES: u64 = 32 * 1024 * 1024;
+/// Largest answer of a token server. Ours; half of what oras-go reads, and real tokens stay below 8 KiB.
+pub const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
+/// Longest token that is put into a header. Ours; common servers accept header lines of 8 to 32 KiB.
+pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
+/// Longest error body that is read to find its error code. Ours.
+pub const MAX_ERROR_BODY_BYTES: u64 = 64 * 1024;
+/// Longest `WWW-Authenticate`, `Link` or `Location` header that is parsed. Ours.
+pub const MAX_HEADER_BYTES: usize = 8 * 1024;
+/// Largest header list over HTTP/2. Ours.
+pub const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Pages of one referrers list. Ours: 10 pages hold every list that also keeps the bound of descriptors.
+pub const MAX_REFERRER_PAGES: usize = 10;
+/// Descriptors of one referrers list, before it is filtered. Ours.
+pub const MAX_REFERRER_DESCRIPTORS: usize = 1_000;
+/// Signatures of one artifact, after filtering. Source: the default of `notation verify --max-signatures`.
+pub const MAX_CANDIDATES: usize = 100;
+/// Redirects that one request follows. Ours; registries need one, to their blob storage.
+pub const MAX_REDIRECTS: usize = 3;
+/// Credentials that are tried for one repository. Ours.
+pub const MAX_CREDENTIALS_TRIED: usize = 8;
+/// Entries of one `.dockerconfigjson`, `.dockercfg` or `registries.yaml`. Ours.
+pub const MAX_CONFIG_ENTRIES: usize = 1_024;
+/// Largest `.dockerconfigjson`, `.dockercfg` or `registries.yaml`. Source: a Kubernetes Secret holds at most 1 MiB.
+pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+/// Addresses of one name that are considered. Ours.
+pub const MAX_ADDRESSES: usize = 32;
+/// Tokens and other remembered facts of each kind. Ours; a namespace holds some tens of repositories.
+pub const MAX_REMEMBERED: usize = 4_096;
+/// Annotations of one descriptor or manifest. Ours; Notation writes two.
+pub const MAX_ANNOTATIONS: usize = 64;
+/// Bytes of one annotation's key or value. Ours; a thumbprint list of ten certificates takes 700.
+pub const MAX_ANNOTATION_BYTES: usize = 8 * 1024;
+/// Longest media type. Source: RFC 6838, section 4.2: 127 characters on either side of the slash.
+pub const MAX_MEDIA_TYPE_BYTES: usize = 255;
+/// Longest path of a repository. Source: `RepositoryNameTotalLengthMax` of distribution/reference.
+pub const MAX_REPOSITORY_PATH_BYTES: usize = 255;
+/// Longest host name, without the port. Source: RFC 1035, section 2.3.4.
+pub const MAX_HOST_BYTES: usize = 253;
+/// Longest tag. Source: OCI distribution specification 1.1, "Pulling manifests".
+pub const MAX_TAG_BYTES: usize = 128;
+/// Longest image reference or image id that is looked at. Ours: the parts' bounds, and room for a scheme.
+pub const MAX_REFERENCE_BYTES: usize = 1_024;
+/// Characters of text from elsewhere that go into a message. Ours.
+pub const MAX_QUOTED_CHARS: usize = 256;
+/// How long "this registry has no Referrers API" is believed. Ours.
+pub const REFERRERS_API_ABSENT_FOR: Duration = Duration::from_hours(24);
+/// Life of a token whose answer does not say. Source: the distribution project's token specification.
+pub const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(1);
+/// Longest time that a token is used, whatever its answer says. Ours.
+pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
+/// Longest `Retry-After` that is passed on. Ours.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// Time to open a connection, TLS included. Ours.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two pieces of a body. Ours.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for one request, its redirects and its body. Ours.
+pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Largest `oci-layout` file. Ours; it holds one version number.
+pub const MAX_LAYOUT_FILE_BYTES: u64 = 4 * 1024;
