@@ -1,1 +1,7 @@
-//! e2e
+// SPDX-License-Identifier: Apache-2.0
+
+//! Sealwatch against real parts: a Kubernetes control plane, container registries and the `notation` command.
+//!
+//! Nothing in here ships. Everything listens on loopback only.
+
+pub mod testenv;

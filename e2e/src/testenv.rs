@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The parts a test stands on, started on demand and gone with the test.
+//!
+//! * [`cluster`]: a control plane (etcd, kube-apiserver, kube-controller-manager), shared by all test processes of
+//!   this checkout;
+//! * [`Registry`]: a registry with the Referrers API or one without it, each with an access log;
+//! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
+//! * [`pods`]: pods as a kubelet reports them;
+//! * [`OperatorProcess`]: the built `sealwatch` binary.
+
+mod cluster;
+mod notation;
+mod operator;
+pub mod pki;
+pub mod pods;
+mod registry;
+
+pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
+pub use notation::{Format, Notation, SignOptions};
+pub use operator::{OperatorOptions, OperatorProcess};
+pub use registry::{PushedImage, Registry, Request};
+
+/// What went wrong, in words for whoever reads the test's output.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Makes aws-lc-rs the process's provider of TLS cryptography; doing it again changes nothing.
+///
+/// Everything in this module that opens a TLS connection calls it. A test that builds a client of its own calls it
+/// first.
+pub fn install_crypto_provider() {
+    // An error means that a provider is there already, which is all that is asked for.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
