@@ -1,1 +1,26 @@
-//! operator
+// SPDX-License-Identifier: Apache-2.0
+//! The Sealwatch operator: watches which images run, and writes what their signatures say.
+//!
+//! Pods come in through a slim watch and become an index of running images ([`running`]). Each `TrustPolicy` is loaded
+//! ([`policy`], [`trust_store`]) and compared with what runs ([`discover`]); each `ImageVerification` is looked at
+//! when due, judged, and its status written ([`image_verification`]). What decides is pure: [`running`], [`discover`],
+//! [`status`], and the judging in [`sealwatch_verifier`].
+
+pub mod apply;
+pub mod config_maps;
+pub mod context;
+pub mod discover;
+pub mod health;
+pub mod image_verification;
+pub mod metrics;
+pub mod policy;
+pub mod run;
+pub mod running;
+pub mod status;
+pub mod trust_policy;
+pub mod trust_store;
+pub mod watches;
+
+pub use policy::document;
+pub use run::{Options, RunError, run};
+pub use trust_store::{Found, Stores, load as load_trust_stores};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `/healthz`, `/readyz` and `/metrics`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use tokio::net::TcpListener;
+
+use crate::context::Synced;
+
+/// What the endpoints read.
+#[derive(Clone)]
+struct Served {
+    synced: Synced,
+    metrics: Arc<prometheus_client::registry::Registry>,
+}
+
+/// Serves until `stop` resolves.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    synced: Synced,
+    metrics: prometheus_client::registry::Registry,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let served = Served { synced, metrics: Arc::new(metrics) };
+    let app = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .with_state(served);
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+/// Binds the address that the endpoints are served on.
+///
+/// # Errors
+/// When the address is taken or not ours.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Ready once every watch has its first complete list.
+async fn readyz(State(served): State<Served>) -> impl IntoResponse {
+    let missing = served.synced.missing();
+    if missing.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for the first list of {}\n", missing.join(", ")))
+    }
+}
+
+async fn metrics_page(State(served): State<Served>) -> impl IntoResponse {
+    let mut page = String::new();
+    match prometheus_client::encoding::text::encode(&mut page, &served.metrics) {
+        Ok(()) => {
+            let kind = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+            (StatusCode::OK, kind, page).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One look at an image in its registry, in a task of its own: a slow registry holds up nobody's reconcile, and a
+//! panic in a parser becomes an error of this look.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, runtime::reflector::ObjectRef};
+use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
+use sealwatch_registry::{Credentials, Digest, Reference};
+use sealwatch_verifier::{Evidence, GatherError, Subject, schedule};
+
+use super::{
+    ParsedCase,
+    memory::{LookError, Request, Shared, lock, seed},
+};
+use crate::{context::Context, metrics::GatherLabels};
+
+/// How long a look may take in all. Each request has its own, shorter limit.
+const LOOK_MOST: Duration = Duration::from_secs(300);
+/// How many pull secrets are read for one image.
+const SECRETS_MOST: usize = 16;
+
+/// Everything that a look needs, owned.
+struct Look {
+    namespace: String,
+    reference: Reference,
+    digest: Option<Digest>,
+    pull_secrets: Vec<String>,
+    max_age: Duration,
+}
+
+/// Starts a look; its end is written to `memory` and triggers a reconcile.
+pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory: &Shared, case: &ParsedCase<'_>) {
+    let Ok(reference) = case.reference.clone() else { return };
+    let asked = case.request.clone();
+    let requested = lock(memory).looks.handled != asked && asked != Request::default();
+    let interval = case.policy.interval;
+    let look = Look {
+        namespace: case.policy.namespace.clone(),
+        reference,
+        digest: case.digest.clone(),
+        pull_secrets: case.pull_secrets(),
+        // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
+        max_age: if requested { Duration::ZERO } else { interval / 2 },
+    };
+    let period = schedule::period(interval, seed(&case.name));
+    let (context, key, memory) = (Arc::clone(context), key.clone(), Arc::clone(memory));
+    tokio::spawn(async move {
+        let outcome = tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context)).catch_unwind()).await;
+        let outcome = match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(failed("the verification of this image ended in an internal error; see the log")),
+            Err(_elapsed) => Err(failed("the registry was not done after 300 s")),
+        };
+        let result = outcome.as_ref().err().map_or("Succeeded", |error| error.reason.as_str());
+        context.metrics.gathers.get_or_create(&GatherLabels { result }).inc();
+        if let Err(error) = &outcome {
+            tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
+        }
+        lock(&memory).looks.ended(outcome, asked, period, Instant::now());
+        context.triggers.image(key);
+    });
+}
+
+fn failed(message: &str) -> LookError {
+    LookError { reason: Reason::RegistryUnavailable, message: message.to_owned(), retry_after: None }
+}
+
+impl Look {
+    async fn run(&self, context: &Context) -> Result<Arc<Evidence>, LookError> {
+        let credentials = self.credentials(&context.client).await?;
+        let repository = self.reference.repository();
+        let pinned = self.digest.clone().or_else(|| self.reference.digest().cloned());
+        let digest = match (pinned, self.reference.tag()) {
+            (Some(digest), _) => digest,
+            (None, Some(tag)) => context.verifier.resolve(repository, tag, &credentials).await.map_err(look_error)?,
+            (None, None) => return Err(failed("the image names neither tag nor digest")),
+        };
+        let subject = Subject { repository: repository.clone(), digest };
+        let gathered = context.verifier.gather(&subject, &credentials, self.max_age, Timestamp::now()).await;
+        gathered.map_err(look_error)
+    }
+
+    /// The credentials of the pull secrets, read by name in the image's own namespace. One that does not exist or
+    /// cannot be read as a pull secret is passed over, as the kubelet does.
+    async fn credentials(&self, client: &Client) -> Result<Credentials, LookError> {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
+        let mut credentials = Credentials::default();
+        for name in self.pull_secrets.iter().take(SECRETS_MOST) {
+            match secrets.get_opt(name).await {
+                Ok(Some(secret)) => credentials.merge(credentials_of(&secret)),
+                Ok(None) => {}
+                Err(kube::Error::Api(status)) if status.code == 403 => {
+                    let message = format!("pull secret {name:?}: the operator may not read it ({})", status.message);
+                    return Err(LookError { reason: Reason::CredentialsForbidden, message, retry_after: None });
+                }
+                Err(error) => return Err(failed(&format!("pull secret {name:?} could not be read: {error}"))),
+            }
+        }
+        Ok(credentials)
+    }
+}
+
+fn credentials_of(secret: &Secret) -> Credentials {
+    let data = secret.data.as_ref();
+    let value = |key: &str| data.and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    let read = match (value(".dockerconfigjson"), value(".dockercfg")) {
+        (Some(json), _) => Credentials::from_docker_config_json(json),
+        (None, Some(cfg)) => Credentials::from_docker_cfg(cfg),
+        (None, None) => return Credentials::default(),
+    };
+    read.unwrap_or_else(|error| {
+        tracing::warn!(namespace = secret.metadata.namespace, name = secret.metadata.name, %error, "not a pull secret");
+        Credentials::default()
+    })
+}
+
+fn look_error(error: GatherError) -> LookError {
+    let reason = Reason::parse(error.reason.as_str()).unwrap_or(Reason::RegistryUnavailable);
+    LookError { reason, message: error.message, retry_after: error.retry_after }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What this process knows of each `ImageVerification`: the evidence, how the last look went, what was written.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::runtime::reflector::ObjectRef;
+use sealwatch_api::{ImageVerification, ImageVerificationStatus, Reason};
+use sealwatch_verifier::{Evidence, schedule};
+
+use crate::{config_maps::Key, status::policy::ImageResult};
+
+/// How a look failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookError {
+    /// The reason.
+    pub reason: Reason,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// How long the registry asks us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// What asks for a fresh look: the annotation of the image, and that of its policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The annotation of the `ImageVerification`.
+    pub image: Option<String>,
+    /// The annotation of the `TrustPolicy`.
+    pub policy: Option<String>,
+}
+
+/// The looks at one image: when, how they went, and what they brought.
+#[derive(Clone, Debug, Default)]
+pub struct Looks {
+    /// Whether one is under way.
+    pub in_flight: bool,
+    /// The evidence of the last one that succeeded.
+    pub evidence: Option<Arc<Evidence>>,
+    /// How the last one failed, if it did.
+    pub error: Option<LookError>,
+    /// How many failed in a row.
+    pub failures: u32,
+    /// When the next is due; `None`: at once.
+    pub next: Option<Instant>,
+    /// The request that the last one answered.
+    pub handled: Request,
+}
+
+impl Looks {
+    /// Whether a look is due. A request that was not answered yet makes it so.
+    pub fn is_due(&self, wanted: &Request, now: Instant) -> bool {
+        !self.in_flight && (self.handled != *wanted || self.next.is_none_or(|next| next <= now))
+    }
+
+    /// Takes in how a look went.
+    pub fn ended(&mut self, outcome: Result<Arc<Evidence>, LookError>, asked: Request, period: Duration, now: Instant) {
+        self.in_flight = false;
+        self.handled = asked;
+        let wait = match outcome {
+            Ok(evidence) => {
+                let partial = evidence.is_partial();
+                self.evidence = Some(evidence);
+                self.error = None;
+                self.failures = if partial { self.failures.saturating_add(1) } else { 0 };
+                if partial { schedule::retry(self.failures, None).min(period) } else { period }
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                if error.reason == Reason::ImageNotFound {
+                    // The registry has answered: what was known of the image there no longer holds.
+                    self.evidence = None;
+                }
+                let wait = schedule::retry(self.failures, error.retry_after);
+                self.error = Some(error);
+                wait
+            }
+        };
+        self.next = now.checked_add(wait);
+    }
+}
+
+/// What this process knows of one `ImageVerification`.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Its identity: another object of the same name is another one.
+    pub uid: String,
+    /// The looks at it.
+    pub looks: Looks,
+    /// The status that was written last.
+    pub written: Option<ImageVerificationStatus>,
+    /// The resourceVersion that the last write was judged by: as long as we see that one, our view is old.
+    pub judged_version: Option<String>,
+    /// What its policy's summary counts.
+    pub result: Option<ImageResult>,
+}
+
+/// One image's memory, shared between its reconcile and its look.
+pub type Shared = Arc<Mutex<Memory>>;
+
+/// Locks a memory. A panic of another holder leaves complete values behind.
+pub fn lock(memory: &Shared) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The memories of all images.
+#[derive(Debug, Default)]
+pub struct Images {
+    memories: Mutex<HashMap<ObjectRef<ImageVerification>, Shared>>,
+}
+
+impl Images {
+    fn memories(&self) -> MutexGuard<'_, HashMap<ObjectRef<ImageVerification>, Shared>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory of an object, a new one if it is another object than before.
+    pub fn of(&self, image: &ObjectRef<ImageVerification>, uid: &str) -> Shared {
+        let mut memories = self.memories();
+        let known = memories.get(image).filter(|memory| lock(memory).uid == uid).cloned();
+        known.unwrap_or_else(|| {
+            let memory = Shared::new(Mutex::new(Memory { uid: uid.to_owned(), ..Memory::default() }));
+            // Its uid and everything else in the key is what identifies it; only the name part is compared.
+            memories.insert(bare(image), Arc::clone(&memory));
+            memory
+        })
+    }
+
+    /// The results of these images of a namespace, by name; `None` where this process has none.
+    pub fn results<'a>(
+        &self,
+        namespace: &str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> BTreeMap<&'a str, Option<ImageResult>> {
+        let memories = self.memories();
+        names
+            .map(|name| {
+                let memory = memories.get(&ObjectRef::new(name).within(namespace));
+                (name, memory.and_then(|memory| lock(memory).result.clone()))
+            })
+            .collect()
+    }
+
+    /// Forgets an object that is gone.
+    pub fn remove(&self, image: &ObjectRef<ImageVerification>) {
+        self.memories().remove(&bare(image));
+    }
+
+    /// Forgets the objects that are not to be kept.
+    pub fn retain(&self, kept: impl Fn(&ObjectRef<ImageVerification>) -> bool) {
+        self.memories().retain(|image, _| kept(image));
+    }
+}
+
+/// A reference by namespace and name alone.
+fn bare(image: &ObjectRef<ImageVerification>) -> ObjectRef<ImageVerification> {
+    let bare = ObjectRef::new(&image.name);
+    match &image.namespace {
+        Some(namespace) => bare.within(namespace),
+        None => bare,
+    }
+}
+
+/// A number that belongs to a name, for its place within the jitter.
+pub fn seed(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What runs, by policy: the images found at its last reconcile, by the name of their `ImageVerification`.
+pub type Discovered = BTreeMap<String, crate::discover::Found>;
+
+/// The discoveries of all policies.
+#[derive(Debug, Default)]
+pub struct Discoveries {
+    table: Mutex<HashMap<Key, Arc<Discovered>>>,
+}
+
+impl Discoveries {
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, Arc<Discovered>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What runs for a policy.
+    pub fn of(&self, namespace: &str, policy: &str) -> Arc<Discovered> {
+        self.table().get(&(namespace.to_owned(), policy.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Takes in what was found. Returns the names of images about which something changed.
+    pub fn replace(&self, namespace: &str, policy: &str, found: Arc<Discovered>) -> Vec<String> {
+        let key = (namespace.to_owned(), policy.to_owned());
+        let old = self.table().insert(key, Arc::clone(&found)).unwrap_or_default();
+        let names = old.keys().chain(found.keys().filter(|name| !old.contains_key(*name)));
+        names.filter(|name| old.get(*name) != found.get(*name)).cloned().collect()
+    }
+
+    /// Forgets a policy that is gone.
+    pub fn remove(&self, namespace: &str, policy: &str) {
+        self.table().remove(&(namespace.to_owned(), policy.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

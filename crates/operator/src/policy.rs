@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A `TrustPolicy`, parsed: after this, nothing that a user wrote can fail any more.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kube::{ResourceExt, core::Selector};
+use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec};
+use sealwatch_notation::{TrustPolicyDocument, raw};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    config_maps::Key,
+    trust_store::{Loaded, Stores},
+};
+
+/// The longest request token that is kept, in characters.
+const REQUEST_MOST: usize = 256;
+
+/// A trust policy as it was last loaded: what every image under it is judged by.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its identity: a policy of the same name made anew is another one.
+    pub uid: String,
+    /// The generation of the spec that was loaded.
+    pub generation: i64,
+    /// The document, or the rule that it breaks.
+    pub document: Result<Arc<TrustPolicyDocument>, String>,
+    /// The trust stores that could be loaded, and those that could not.
+    pub stores: Arc<Stores>,
+    /// Names the document and the trust material together: equal hashes judge alike.
+    pub trust_hash: String,
+    /// How often to look.
+    pub interval: Duration,
+    /// How long a verdict outlives its evidence.
+    pub stale_after: Duration,
+    /// Whether no request may be made.
+    pub suspend: bool,
+    /// Which pods count.
+    pub selector: Selector,
+    /// Pull secrets to be tried after the pods' own.
+    pub pull_secrets: Vec<String>,
+    /// The `ConfigMaps` that its trust stores name.
+    pub config_maps: BTreeSet<String>,
+    /// The value of the annotation that asks for a fresh look.
+    pub requested_at: Option<String>,
+}
+
+impl Policy {
+    /// Joins what the user wrote with the trust stores loaded for it.
+    pub fn new(policy: &TrustPolicy, loaded: Loaded) -> Self {
+        let spec = &policy.spec;
+        let document = parse(spec).map(Arc::new);
+        let trust_hash = trust_hash(spec, &loaded.stores);
+        Self {
+            namespace: policy.namespace().unwrap_or_default(),
+            name: policy.name_any(),
+            uid: policy.uid().unwrap_or_default(),
+            generation: policy.metadata.generation.unwrap_or_default(),
+            document,
+            trust_hash,
+            stores: Arc::new(loaded.stores),
+            interval: spec.interval().unwrap_or(sealwatch_api::trust_policy::DEFAULT_INTERVAL),
+            stale_after: spec.stale_after().unwrap_or(sealwatch_api::trust_policy::DEFAULT_STALE_AFTER),
+            suspend: spec.suspend,
+            selector: selector(spec).unwrap_or_default(),
+            pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
+            config_maps: loaded.config_maps,
+            requested_at: requested_at(policy),
+        }
+    }
+
+    /// Whether images must be judged again because this took the place of `other`.
+    fn judges_like(&self, other: &Self) -> bool {
+        self.uid == other.uid
+            && self.generation == other.generation
+            && self.trust_hash == other.trust_hash
+            && self.requested_at == other.requested_at
+            && self.stores == other.stores
+    }
+}
+
+/// The annotation that asks for a fresh look, on either kind.
+pub fn requested_at(object: &impl ResourceExt) -> Option<String> {
+    object.annotations().get(ANNOTATION_REQUESTED_AT).map(|value| value.chars().take(REQUEST_MOST).collect())
+}
+
+/// Everything that this version cannot do as the user means it is an error, never ignored.
+fn parse(spec: &TrustPolicySpec) -> Result<TrustPolicyDocument, String> {
+    spec.interval().map_err(|error| format!("spec.interval: {error}"))?;
+    spec.stale_after().map_err(|error| format!("spec.staleAfter: {error}"))?;
+    selector(spec).map_err(|error| format!("spec.podSelector: {error}"))?;
+    if spec.digest_matching.as_ref().is_some_and(|matching| *matching != DigestMatching::Exact) {
+        return Err("spec.digestMatching: only Exact is supported by this version".into());
+    }
+    if spec.revocation.as_ref().is_some_and(|revocation| !revocation.crls.is_empty()) {
+        return Err("spec.revocation.crls: not supported by this version".into());
+    }
+    TrustPolicyDocument::try_from(document(spec)).map_err(|error| error.to_string())
+}
+
+fn selector(spec: &TrustPolicySpec) -> Result<Selector, String> {
+    let selector = spec.pod_selector.clone().unwrap_or_default();
+    Selector::try_from(selector).map_err(|error| error.to_string())
+}
+
+/// The trust policy document that stands in the spec.
+pub fn document(spec: &TrustPolicySpec) -> raw::Document {
+    let statements = spec.trust_policies.iter().map(|statement| raw::Statement {
+        name: statement.name.clone(),
+        registry_scopes: statement.registry_scopes.clone(),
+        signature_verification: raw::SignatureVerification {
+            level: statement.signature_verification.level.clone(),
+            r#override: statement.signature_verification.overrides.clone(),
+            verify_timestamp: statement.signature_verification.verify_timestamp.clone(),
+        },
+        trust_stores: statement.trust_stores.clone(),
+        trusted_identities: statement.trusted_identities.clone(),
+    });
+    raw::Document { version: spec.version.clone(), trust_policies: statements.collect() }
+}
+
+/// SHA-256 over the document and the fingerprints of the certificates that were loaded.
+fn trust_hash(spec: &TrustPolicySpec, stores: &Stores) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(text);
+    };
+    add(&serde_json::to_string(&document(spec)).unwrap_or_default());
+    for (reference, store) in stores.stores.iter() {
+        add(&reference.to_string());
+        match store {
+            Ok(store) => store.certificates().iter().for_each(|certificate| add(certificate.sha256())),
+            Err(why) => add(why),
+        }
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// The trust policies as they were last loaded.
+#[derive(Debug, Default)]
+pub struct Policies {
+    table: Mutex<HashMap<Key, Arc<Policy>>>,
+}
+
+impl Policies {
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, Arc<Policy>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The policy of that name.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Policy>> {
+        self.table().get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Takes in a freshly loaded policy. Returns whether its images must be judged again.
+    pub fn replace(&self, policy: &Arc<Policy>) -> bool {
+        let key = (policy.namespace.clone(), policy.name.clone());
+        let replaced = self.table().insert(key, Arc::clone(policy));
+        replaced.is_none_or(|replaced| !replaced.judges_like(policy))
+    }
+
+    /// Forgets a policy that is gone.
+    pub fn remove(&self, namespace: &str, name: &str) {
+        self.table().remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Every policy that was loaded.
+    pub fn keys(&self) -> Vec<Key> {
+        self.table().keys().cloned().collect()
+    }
+
+    /// Whether any policy names this `ConfigMap`.
+    pub fn names_config_map(&self, key: &Key) -> bool {
+        !self.that_name(key).is_empty()
+    }
+
+    /// The names of the policies whose trust stores name this `ConfigMap`.
+    pub fn that_name(&self, (namespace, name): &Key) -> Vec<String> {
+        let table = self.table();
+        let of_namespace = table.values().filter(|policy| policy.namespace == *namespace);
+        of_namespace.filter(|policy| policy.config_maps.contains(name)).map(|policy| policy.name.clone()).collect()
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The operator as a process: everything is started here, and its end is waited for here.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, StreamExt as _, channel::mpsc, future::BoxFuture};
+use kube::{
+    Client, Config,
+    runtime::{
+        controller::{self, Controller},
+        reflector::store,
+    },
+};
+use sealwatch_api::{ImageVerification, TrustPolicy};
+use sealwatch_registry::{HttpRegistry, RegistryOptions};
+use sealwatch_verifier::Verifier;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    context::{Context, Settings, Synced, Triggers, recorder},
+    health, image_verification, metrics, trust_policy, watches,
+};
+
+/// How long the end may take after the signal for it: well within a pod's usual 30 s.
+const SHUTDOWN_MOST: Duration = Duration::from_secs(15);
+/// How many reconciles of one kind run at once. They wait for nobody but the API server.
+const CONCURRENT_RECONCILES: u16 = 16;
+/// How long a connection to the API server may take.
+const CONNECT_MOST: Duration = Duration::from_secs(10);
+
+/// What the operator is started with.
+pub struct Options {
+    /// How to reach the API server.
+    pub config: Config,
+    /// How to reach registries.
+    pub registries: RegistryOptions,
+    /// Where to serve health and metrics.
+    pub listen: SocketAddr,
+    /// How long an `ImageVerification` stays after its image stopped running.
+    pub collect_after: Duration,
+}
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No client could be made of the configuration.
+    #[error("the Kubernetes client could not be set up: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// No client could be made for registries.
+    #[error("the registry client could not be set up: {0}")]
+    Registry(#[source] Box<sealwatch_registry::Error>),
+    /// The address for health and metrics is not to be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A part of the operator ended although nobody asked it to.
+    #[error("the {0} ended unexpectedly")]
+    Ended(&'static str),
+}
+
+/// Runs until `stop` resolves, then ends within seconds, whether or not the API server was ever there.
+///
+/// # Errors
+/// When something cannot be set up, or a part of the operator ends by itself: it is never half alive.
+pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+    let listener =
+        health::bind(options.listen).await.map_err(|source| RunError::Listen { address: options.listen, source })?;
+    let address = listener.local_addr().unwrap_or(options.listen);
+    tracing::info!(%address, "serving health and metrics");
+
+    let (stopping, stopped) = watch::channel(false);
+    let mut tasks = start(options, listener, &stopped)?;
+    tokio::pin!(stop);
+    let outcome = tokio::select! {
+        () = &mut stop => Ok(()),
+        ended = tasks.join_next() => Err(RunError::Ended(ended.and_then(Result::ok).unwrap_or("task that panicked"))),
+    };
+    tracing::info!("stopping");
+    let _ = stopping.send(true);
+    let ended = tokio::time::timeout(SHUTDOWN_MOST, async { while tasks.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        tracing::warn!("not everything ended in time; ending it");
+        tasks.abort_all();
+    }
+    outcome
+}
+
+/// Starts every part. Each task yields its name when it ends.
+fn start(
+    options: Options,
+    listener: tokio::net::TcpListener,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinSet<&'static str>, RunError> {
+    let mut config = options.config;
+    config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
+    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    let registry = HttpRegistry::new(options.registries).map_err(|error| RunError::Registry(Box::new(error)))?;
+    let (policy_sender, policy_triggers) = mpsc::unbounded();
+    let (image_sender, image_triggers) = mpsc::unbounded();
+    let (policies, policy_writer) = store::<TrustPolicy>();
+    let (images, image_writer) = store::<ImageVerification>();
+    let metrics = Arc::new(metrics::Metrics::default());
+    let context = Arc::new(Context {
+        client: client.clone(),
+        verifier: Arc::new(Verifier::new(registry)),
+        running: std::sync::Mutex::default(),
+        policies: crate::policy::Policies::default(),
+        discoveries: image_verification::memory::Discoveries::default(),
+        images: image_verification::memory::Images::default(),
+        memories: trust_policy::Memories::default(),
+        config_maps: crate::config_maps::ConfigMaps::default(),
+        trust_policies: policies.clone(),
+        image_verifications: images.clone(),
+        triggers: Triggers::new(policy_sender, image_sender),
+        metrics: Arc::clone(&metrics),
+        recorder: recorder(client.clone()),
+        synced: Synced::default(),
+        started: Instant::now(),
+        settings: Settings { collect_after: options.collect_after },
+    });
+
+    let stop = || stop_of(stopped.clone());
+    let reconciles = || controller::Config::default().concurrency(CONCURRENT_RECONCILES);
+    let policy_controller =
+        Controller::for_stream(watches::trust_policies(client.clone(), policy_writer, Arc::clone(&context)), policies)
+            .with_config(reconciles())
+            .reconcile_on(policy_triggers)
+            .graceful_shutdown_on(stop())
+            .run(trust_policy::reconcile, trust_policy::on_error, Arc::clone(&context))
+            .for_each(|_| std::future::ready(()));
+    let image_controller = Controller::for_stream(
+        watches::image_verifications(client.clone(), image_writer, Arc::clone(&context)),
+        images,
+    )
+    .with_config(reconciles())
+    .reconcile_on(image_triggers)
+    .graceful_shutdown_on(stop())
+    .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
+    .for_each(|_| std::future::ready(()));
+    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics), stop()).map(|served| {
+        if let Err(error) = served {
+            tracing::error!(%error, "serving health and metrics failed");
+        }
+    });
+
+    let parts: [(&'static str, BoxFuture<'static, ()>); 5] = [
+        ("TrustPolicy controller", policy_controller.boxed()),
+        ("ImageVerification controller", image_controller.boxed()),
+        ("Pod watch", until(watches::pods(client.clone(), Arc::clone(&context)), stop()).boxed()),
+        ("ConfigMap watch", until(watches::config_maps(client, Arc::clone(&context)), stop()).boxed()),
+        ("health endpoint", served.boxed()),
+    ];
+    let mut tasks = JoinSet::new();
+    for (name, part) in parts {
+        tasks.spawn(part.map(move |()| name));
+    }
+    Ok(tasks)
+}
+
+/// Resolves when the operator shall stop.
+async fn stop_of(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the operator with it.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Runs a part until it ends or the operator shall stop.
+async fn until(part: impl Future<Output = ()>, stop: impl Future<Output = ()>) {
+    tokio::select! {
+        () = part => {}
+        () = stop => {}
+    }
+}

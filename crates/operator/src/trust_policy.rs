@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The controller of `TrustPolicy`: load it, find what runs, keep the `ImageVerification`s and the summary.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+use sealwatch_api::{ConditionType, FIELD_MANAGER, ImageVerification, TrustPolicy, TrustPolicyStatus};
+use sealwatch_verifier::schedule;
+
+use crate::{
+    apply::{self, ApplyError, bounded},
+    config_maps::Key,
+    context::{Context, STARTUP_GRACE},
+    discover::{self, Plan, discovered},
+    image_verification::memory::Discovered,
+    metrics::ResultLabels,
+    policy::Policy,
+    running::NamespaceImages,
+    status::{condition, policy as status},
+    trust_store,
+};
+
+/// How many `ImageVerification`s are created or deleted at once.
+const CONCURRENT_WRITES: usize = 8;
+/// The shortest pause between two writes of one summary that are no matter of the gate.
+const PACE: Duration = Duration::from_millis(500);
+/// The longest wait between two reconciles.
+const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
+
+/// What this process remembers of one policy.
+#[derive(Debug, Default)]
+struct Memory {
+    uid: String,
+    written: Option<TrustPolicyStatus>,
+    judged_version: Option<String>,
+    last_write: Option<Instant>,
+    /// Since when an image of an existing `ImageVerification` has not been running.
+    absent: BTreeMap<String, Instant>,
+}
+
+/// What this process remembers of every policy.
+#[derive(Debug, Default)]
+pub struct Memories {
+    table: Mutex<HashMap<Key, Arc<Mutex<Memory>>>>,
+}
+
+impl Memories {
+    fn of(&self, policy: &TrustPolicy) -> Arc<Mutex<Memory>> {
+        let key = (policy.namespace().unwrap_or_default(), policy.name_any());
+        let uid = policy.uid().unwrap_or_default();
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = table.get(&key).filter(|memory| lock(memory).uid == uid).cloned();
+        known.unwrap_or_else(|| {
+            let memory = Arc::new(Mutex::new(Memory { uid, ..Memory::default() }));
+            table.insert(key, Arc::clone(&memory));
+            memory
+        })
+    }
+
+    /// Forgets a policy that is gone.
+    pub fn remove(&self, namespace: &str, name: &str) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One reconcile, step by step; only the steps marked so speak to anybody.
+///
+/// # Errors
+/// When the API server refuses something that is needed.
+pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
+    context.synced.wait().await;
+    let memory = context.memories.of(&object);
+    if lock(&memory).judged_version == object.resource_version() {
+        // We wrote since, and the watch has not told us yet: it will.
+        return Ok(Action::requeue(Duration::from_secs(1)));
+    }
+    let now = Timestamp::now();
+
+    // Load (speaks to the API server only where a ConfigMap is new or changed).
+    let policy = Arc::new(load(&object, &context).await?);
+    let rejudge = context.policies.replace(&policy);
+    // Discover (pure).
+    let images = discover::images(&context.running(), &policy, now);
+    let found = discovered(&policy.name, &images);
+    let changed = context.discoveries.replace(&policy.namespace, &policy.name, Arc::clone(&found));
+    let existing = context.images_of(&policy.namespace, &policy.name);
+    let plan = {
+        let absent = &mut lock(&memory).absent;
+        discover::plan(&object, &found, &existing, absent, context.settings.collect_after, Instant::now())
+    };
+    // Summarise, before anything is asked of a registry: whoever waits for a verdict must not pass meanwhile.
+    // (Speaks to the API server if the status changed.)
+    let gate = !plan.create.is_empty();
+    let pace = summarise(
+        &object,
+        &context,
+        &memory,
+        &Summarised { policy: &policy, images: &images, found: &found, existing: &existing, gate },
+        now,
+    )
+    .await?;
+    // Apply (speaks to the API server).
+    apply_plan(&context, &policy.namespace, &plan, &existing).await?;
+    // Wake those whose facts changed (speaks to nobody).
+    if rejudge {
+        context.trigger_images_of(&policy.namespace, &policy.name);
+    } else {
+        for name in changed {
+            context.triggers.image(ObjectRef::new(&name).within(&policy.namespace));
+        }
+    }
+    context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
+    Ok(Action::requeue(next_reconcile(&images, &plan, pace, now)))
+}
+
+/// What to do after a failure.
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Context>) -> Action {
+    context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: error.label() }).inc();
+    match error {
+        ApplyError::Conflict => Action::requeue(Duration::from_millis(500)),
+        ApplyError::Gone => Action::await_change(),
+        ApplyError::Timeout | ApplyError::Refused(_) => {
+            tracing::warn!(namespace = policy.namespace(), name = policy.name_any(), %error, "reconcile failed");
+            Action::requeue(Duration::from_secs(30))
+        }
+    }
+}
+
+async fn load(object: &TrustPolicy, context: &Context) -> Result<Policy, ApplyError> {
+    let namespace = object.namespace().unwrap_or_default();
+    let read = trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec);
+    Ok(Policy::new(object, bounded(read).await?))
+}
+
+/// What a summary is made of.
+struct Summarised<'a> {
+    policy: &'a Policy,
+    images: &'a NamespaceImages,
+    found: &'a Discovered,
+    existing: &'a [Arc<ImageVerification>],
+    /// Whether an image was found that nobody knows yet.
+    gate: bool,
+}
+
+/// Writes the status if it is worth it. Returns when to come back where a write was put off.
+async fn summarise(
+    object: &TrustPolicy,
+    context: &Context,
+    memory: &Mutex<Memory>,
+    summarised: &Summarised<'_>,
+    now: Timestamp,
+) -> Result<Option<Duration>, ApplyError> {
+    let policy = summarised.policy;
+    let results = context.images.results(&policy.namespace, summarised.found.keys().map(String::as_str));
+    let facts = status::Facts {
+        policy,
+        images: results.iter().map(|(name, result)| (*name, result.as_ref())).collect(),
+        pods: summarised.images.pods,
+        containers: summarised.images.containers,
+    };
+    count(context, &facts);
+    let stands = object.status.clone().unwrap_or_default();
+    if let Some(wait) = stands_for(context, &stands, summarised, &facts) {
+        return Ok(Some(wait));
+    }
+    let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());
+    let next = status::next(&previous, &facts, now);
+    if stands == previous && !status::worth_writing(&previous, &next, policy.interval) {
+        return Ok(None);
+    }
+    let since = lock(memory).last_write.map_or(PACE, |written| written.elapsed());
+    if !summarised.gate && since < PACE {
+        return Ok(Some(PACE - since));
+    }
+    let written = apply::status(&context.client, object, &next).await;
+    let result = written.as_ref().err().map_or("success", ApplyError::label);
+    context.metrics.status_writes.get_or_create(&ResultLabels { kind: "TrustPolicy", result }).inc();
+    written?;
+    tell(object, context, &previous, &next).await;
+    let mut memory = lock(memory);
+    memory.written = Some(next);
+    memory.judged_version = object.resource_version();
+    memory.last_write = Some(Instant::now());
+    Ok(None)
+}
+
+/// After a restart an earlier process's summary stands until there is an answer for every image that it counted, for
+/// two minutes at most. An image that nobody knows yet ends that at once.
+fn stands_for(
+    context: &Context,
+    stands: &TrustPolicyStatus,
+    summarised: &Summarised<'_>,
+    facts: &status::Facts<'_>,
+) -> Option<Duration> {
+    let same_generation = stands.observed_generation == Some(summarised.policy.generation);
+    if summarised.gate || !context.in_startup_grace() || !same_generation || summarised.policy.document.is_err() {
+        return None;
+    }
+    let told = |name: &str| {
+        let image = summarised.existing.iter().find(|image| image.name_any() == name);
+        image
+            .and_then(|image| image.status.as_ref()?.reason.as_ref())
+            .is_some_and(|reason| *reason != sealwatch_api::Reason::Pending)
+    };
+    let mut unanswered = facts.images.iter().filter(|(_, result)| result.is_none()).peekable();
+    unanswered.peek()?;
+    unanswered
+        .all(|(name, _)| told(name))
+        .then(|| STARTUP_GRACE.saturating_sub(context.started.elapsed()) + Duration::from_secs(1))
+}
+
+fn count(context: &Context, facts: &status::Facts<'_>) {
+    let mut counts = BTreeMap::new();
+    for result in facts.images.values() {
+        let reason = result.map_or(sealwatch_api::Reason::Pending, |result| result.reason);
+        *counts.entry((reason.verdict().to_string(), reason.to_string())).or_default() += 1;
+    }
+    context.metrics.set_images(&facts.policy.namespace, &facts.policy.name, counts);
+}
+
+/// Tells of a condition that moved: a warning where it became False, else a plain event where it recovered.
+async fn tell(object: &TrustPolicy, context: &Context, previous: &TrustPolicyStatus, next: &TrustPolicyStatus) {
+    for kind in [ConditionType::Ready, ConditionType::Verified] {
+        let status_of =
+            |status: &TrustPolicyStatus| condition(&status.conditions, kind).map(|condition| condition.status.clone());
+        let (before, Some(now)) = (status_of(previous), condition(&next.conditions, kind)) else { continue };
+        let recovered = before.as_deref() == Some("False") && now.status == "True";
+        if now.status == "False" && before.as_deref() != Some("False") || recovered {
+            apply::event(&context.recorder, object, !recovered, &now.reason, &now.message).await;
+        }
+    }
+}
+
+async fn apply_plan(
+    context: &Context,
+    namespace: &str,
+    plan: &Plan,
+    existing: &[Arc<ImageVerification>],
+) -> Result<(), ApplyError> {
+    let api: Api<ImageVerification> = Api::namespaced(context.client.clone(), namespace);
+    let creations: Vec<_> = plan.create.iter().map(|image| create(&api, image)).collect();
+    stream::iter(creations).buffer_unordered(CONCURRENT_WRITES).try_collect::<()>().await?;
+    let uid_of = |name: &String| existing.iter().find(|image| image.name_any() == *name).and_then(|image| image.uid());
+    let deletions: Vec<_> = plan.delete.iter().map(|name| delete(&api, name, uid_of(name))).collect();
+    stream::iter(deletions).buffer_unordered(CONCURRENT_WRITES).try_collect::<()>().await
+}
+
+async fn create(api: &Api<ImageVerification>, image: &ImageVerification) -> Result<(), ApplyError> {
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match bounded(api.create(&params, image)).await {
+        // Somebody made it before us, or a namesake is about to be collected: its events bring us back.
+        Ok(_) | Err(ApplyError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete(api: &Api<ImageVerification>, name: &str, uid: Option<String>) -> Result<(), ApplyError> {
+    let only_that = Preconditions { uid, resource_version: None };
+    match bounded(api.delete(name, &DeleteParams::default().preconditions(only_that))).await {
+        Ok(_) | Err(ApplyError::Gone | ApplyError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn next_reconcile(images: &NamespaceImages, plan: &Plan, pace: Option<Duration>, now: Timestamp) -> Duration {
+    let clock = images.next_change.map(|moment| schedule::until(moment, now) + Duration::from_millis(50));
+    [clock, plan.next, pace].into_iter().flatten().min().unwrap_or(LOOK_AROUND).min(LOOK_AROUND)
+}

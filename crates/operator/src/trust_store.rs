@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Trust stores: from the sources that a `TrustPolicy` names to certificates.
+//!
+//! One source that cannot be read makes its whole store unavailable (Notation does the same with files): a store
+//! with a hole in it would make verdicts depend on what happened to be readable.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kube::Client;
+use sealwatch_api::{
+    self as api, CertificateSource, CertificateSummary, KeySelector, TrustPolicySpec, TrustStoreStatus, text::clip,
+};
+use sealwatch_notation::{Certificate, TrustStore, TrustStoreRef, TrustStores, parse_certificates};
+
+use crate::{
+    config_maps::{ConfigMaps, Values},
+    status::time,
+};
+
+/// The trust stores of one policy.
+#[derive(Clone, Debug, Default)]
+pub struct Stores {
+    /// What images are judged by.
+    pub stores: TrustStores,
+    /// What the status shows: `notation cert ls`.
+    pub listed: Vec<TrustStoreStatus>,
+    /// What is wrong, by store; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+impl PartialEq for Stores {
+    fn eq(&self, other: &Self) -> bool {
+        // The list shows every certificate's fingerprint and every problem.
+        self.listed == other.listed
+    }
+}
+
+/// The trust stores of one policy, and what they were loaded from.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The stores.
+    pub stores: Stores,
+    /// The `ConfigMaps` that were read or found missing.
+    pub config_maps: BTreeSet<String>,
+}
+
+/// The `ConfigMaps` that a policy names, as they were found.
+pub type Found = BTreeMap<String, Option<Arc<Values>>>;
+
+/// Reads the `ConfigMaps` that a policy names and loads its trust stores.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn read(
+    client: &Client,
+    known: &ConfigMaps,
+    namespace: &str,
+    spec: &TrustPolicySpec,
+) -> Result<Loaded, kube::Error> {
+    let mut found = Found::new();
+    for name in config_maps(spec) {
+        found.insert(name.clone(), known.read(client, namespace, &name).await?);
+    }
+    Ok(Loaded { stores: load(spec, &found), config_maps: found.into_keys().collect() })
+}
+
+/// The names of the `ConfigMaps` that a policy's trust stores name.
+fn config_maps(spec: &TrustPolicySpec) -> BTreeSet<String> {
+    let sources = spec.trust_stores.iter().flat_map(|store| &store.certificates);
+    sources.filter_map(|source| source.config_map_key_ref.as_ref()).map(|reference| reference.name.clone()).collect()
+}
+
+/// Loads every trust store of a policy. Pure.
+pub fn load(spec: &TrustPolicySpec, found: &Found) -> Stores {
+    let mut loaded = Stores::default();
+    for store in &spec.trust_stores {
+        let name = clip(&store.qualified_name(), 256);
+        let reference: TrustStoreRef = match name.parse() {
+            Ok(reference) => reference,
+            Err(error) => {
+                loaded.problems.push(format!("trust store {name:?}: {error}"));
+                continue;
+            }
+        };
+        match certificates(store, found).and_then(|read| open(&reference, read)) {
+            Ok(store) => {
+                let certificates = store.certificates().iter().take(api::trust_policy::status::CERTIFICATES_MAX);
+                let certificates = certificates.map(summary).collect();
+                loaded.listed.push(TrustStoreStatus { name, certificates, message: None });
+                loaded.stores.insert(store);
+            }
+            Err(why) => {
+                let message = clip(&why, api::text::MESSAGE_MAX_BYTES);
+                loaded.problems.push(format!("trust store {name}: {message}"));
+                loaded.stores.insert_unavailable(reference, message.clone());
+                loaded.listed.push(TrustStoreStatus { name, certificates: Vec::new(), message: Some(message) });
+            }
+        }
+    }
+    loaded
+}
+
+fn open(reference: &TrustStoreRef, certificates: Vec<Certificate>) -> Result<TrustStore, String> {
+    TrustStore::new(reference.clone(), certificates).map_err(|error| error.to_string())
+}
+
+/// The certificates of one store, each once.
+fn certificates(store: &api::TrustStore, found: &Found) -> Result<Vec<Certificate>, String> {
+    let mut certificates: Vec<Certificate> = Vec::new();
+    for (place, source) in store.certificates.iter().enumerate() {
+        let field = format!("certificates[{place}]");
+        let bytes = bytes_of(source, found).map_err(|why| format!("{field}{why}"))?;
+        let read = parse_certificates(&bytes).map_err(|error| format!("{field}: {error}"))?;
+        for certificate in read {
+            if !certificates.contains(&certificate) {
+                certificates.push(certificate);
+            }
+        }
+    }
+    Ok(certificates)
+}
+
+fn bytes_of<'a>(source: &'a CertificateSource, found: &'a Found) -> Result<std::borrow::Cow<'a, [u8]>, String> {
+    // A pin that is not enforced would be a promise broken in silence.
+    if !source.sha256.is_empty() {
+        return Err(".sha256: pins are not supported by this version".into());
+    }
+    if let Some(pem) = &source.pem {
+        return Ok(pem.as_bytes().into());
+    }
+    if let Some(KeySelector { name, key }) = &source.config_map_key_ref {
+        let Some(values) = found.get(name).and_then(Option::as_ref) else {
+            return Err(format!(".configMapKeyRef: ConfigMap {name:?} does not exist in this namespace"));
+        };
+        let value = values.get(key);
+        return value
+            .map(|value| value.as_slice().into())
+            .ok_or_else(|| format!(".configMapKeyRef: ConfigMap {name:?} has no key {key:?}"));
+    }
+    if source.secret_key_ref.is_some() {
+        return Err(".secretKeyRef: not supported by this version; use pem or configMapKeyRef".into());
+    }
+    if source.cluster_trust_bundle.is_some() {
+        return Err(".clusterTrustBundle: not supported by this version; use pem or configMapKeyRef".into());
+    }
+    Err(": names no source".into())
+}
+
+fn summary(certificate: &Certificate) -> CertificateSummary {
+    CertificateSummary {
+        subject: clip(certificate.subject(), api::text::SUPPLIED_TEXT_MAX_BYTES),
+        sha256: certificate.sha256().to_owned(),
+        not_before: Some(time(certificate.not_before())),
+        not_after: Some(time(certificate.not_after())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

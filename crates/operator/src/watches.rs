@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The watches, and what each of their events sets off. The one place that uses kube-runtime's unstable streams.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        reflector::{ObjectRef, store::Writer},
+        watcher::{self, Event, watcher},
+    },
+};
+use sealwatch_api::{ImageVerification, TrustPolicy};
+
+use crate::{
+    context::Context,
+    running::{RunningIndex, pod::SlimPod},
+};
+
+/// How long one watch request may last. Load balancers drop connections that are idle for four minutes, unnoticed.
+const WATCH_SECONDS: u32 = 195;
+/// How many objects a page of a list holds.
+const PAGE: u32 = 500;
+/// How often an error of a watch is worth a line in the log.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
+}
+
+/// The trust policies: into their store, and to whoever reconciles them.
+pub fn trust_policies(
+    client: Client,
+    writer: Writer<TrustPolicy>,
+    context: Arc<Context>,
+) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static {
+    let seen = Arc::clone(&context);
+    let events = watcher(Api::<TrustPolicy>::all(client), config()).default_backoff().reflect(writer);
+    noted(events, "TrustPolicy", Arc::clone(&context))
+        .inspect_ok(move |event| on_trust_policy(event, &seen))
+        .touched_objects()
+}
+
+fn on_trust_policy(event: &Event<TrustPolicy>, context: &Context) {
+    match event {
+        Event::Delete(policy) => forget_policy(context, &policy.namespace().unwrap_or_default(), &policy.name_any()),
+        Event::InitDone => {
+            for (namespace, name) in context.policies.keys() {
+                if context.trust_policies.get(&ObjectRef::new(&name).within(&namespace)).is_none() {
+                    forget_policy(context, &namespace, &name);
+                }
+            }
+        }
+        Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+    }
+}
+
+fn forget_policy(context: &Context, namespace: &str, name: &str) {
+    context.policies.remove(namespace, name);
+    context.discoveries.remove(namespace, name);
+    context.memories.remove(namespace, name);
+    context.metrics.forget(namespace, name);
+    context.config_maps.retain(|key| context.policies.names_config_map(key));
+    // Images that a person wrote for it outlive it, and must say that it is gone.
+    context.trigger_images_of(namespace, name);
+}
+
+/// The image verifications: into their store, and to whoever reconciles them.
+pub fn image_verifications(
+    client: Client,
+    writer: Writer<ImageVerification>,
+    context: Arc<Context>,
+) -> impl Stream<Item = watcher::Result<ImageVerification>> + Send + 'static {
+    let seen = Arc::clone(&context);
+    let events = watcher(Api::<ImageVerification>::all(client), config())
+        .default_backoff()
+        .modify(|image| image.managed_fields_mut().clear())
+        .reflect(writer);
+    noted(events, "ImageVerification", Arc::clone(&context))
+        .inspect_ok(move |event| on_image_verification(event, &seen))
+        .touched_objects()
+}
+
+fn on_image_verification(event: &Event<ImageVerification>, context: &Context) {
+    match event {
+        Event::Delete(image) => {
+            context.images.remove(&ObjectRef::from_obj(image));
+            // If its image still runs, the policy makes it anew.
+            let policy = ObjectRef::new(&image.spec.trust_policy_ref.name);
+            context.triggers.trust_policy(policy.within(&image.namespace().unwrap_or_default()));
+        }
+        Event::InitDone => context.images.retain(|image| context.image_verifications.get(image).is_some()),
+        Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+    }
+}
+
+/// The pods: into the index of running images. Never ends.
+pub async fn pods(client: Client, context: Arc<Context>) {
+    let events = watcher(Api::<SlimPod>::all(client), config()).default_backoff().modify(|pod| {
+        pod.metadata.managed_fields = None;
+        pod.metadata.annotations = None;
+        pod.metadata.owner_references = None;
+    });
+    let events = noted(events, "Pod", Arc::clone(&context));
+    futures::pin_mut!(events);
+    while let Some(event) = events.next().await {
+        let Ok(event) = event else { continue };
+        let changed = on_pod(&event, &mut context.running());
+        for namespace in changed {
+            context.trigger_namespace(&namespace);
+        }
+        if matches!(event, Event::InitDone) {
+            context.synced.done("Pod");
+        }
+    }
+}
+
+fn on_pod(event: &Event<SlimPod>, running: &mut RunningIndex) -> Vec<String> {
+    match event {
+        Event::Init => {
+            running.list_begins();
+            Vec::new()
+        }
+        Event::InitApply(pod) | Event::Apply(pod) => running.apply(pod).into_iter().collect(),
+        Event::Delete(pod) => running.delete(pod).into_iter().collect(),
+        Event::InitDone => running.list_ends().into_iter().collect(),
+    }
+}
+
+/// The names and versions of ConfigMaps: what a trust store names is read again when it changes. Never ends.
+pub async fn config_maps(client: Client, context: Arc<Context>) {
+    let events = watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config()).default_backoff();
+    let events = noted(events, "ConfigMap", Arc::clone(&context));
+    futures::pin_mut!(events);
+    while let Some(event) = events.next().await {
+        let Ok(event) = event else { continue };
+        let maps = &context.config_maps;
+        let changed = match &event {
+            Event::Init => {
+                maps.list_begins();
+                Vec::new()
+            }
+            Event::InitApply(map) | Event::Apply(map) => {
+                let key = (map.namespace().unwrap_or_default(), map.name_any());
+                if maps.seen(&key, map.metadata.resource_version.as_deref()) { vec![key] } else { Vec::new() }
+            }
+            Event::Delete(map) => {
+                let key = (map.namespace().unwrap_or_default(), map.name_any());
+                if maps.gone(&key) { vec![key] } else { Vec::new() }
+            }
+            Event::InitDone => maps.list_ends(),
+        };
+        for key in changed {
+            for name in context.policies.that_name(&key) {
+                context.triggers.trust_policy(ObjectRef::new(&name).within(&key.0));
+            }
+        }
+        if matches!(event, Event::InitDone) {
+            context.synced.done("ConfigMap");
+        }
+    }
+}
+
+/// A stream of events whose life signs and errors are noted.
+fn noted<K: Resource + Send + 'static>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+    kind: &'static str,
+    context: Arc<Context>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
+    let mut last_logged: Option<std::time::Instant> = None;
+    events.inspect(move |event| match event {
+        Ok(event) => {
+            context.metrics.watch_spoke(kind);
+            // Pods and ConfigMaps count as listed only after their last event was worked on.
+            if matches!(event, Event::InitDone) && !matches!(kind, "Pod" | "ConfigMap") {
+                context.synced.done(kind);
+            }
+        }
+        Err(error) => {
+            if last_logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+                tracing::warn!(kind, error = %error, "watch failed; it goes on after a pause");
+                last_logged = Some(std::time::Instant::now());
+            }
+        }
+    })
+}

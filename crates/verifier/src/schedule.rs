@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//! When to look next. Pure: every moment and every chance is an argument.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The shortest wait after a failed attempt.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait after a failed attempt, unless the registry asks for more.
+pub const RETRY_MOST: Duration = Duration::from_secs(15 * 60);
+/// How long a registry may ask us to wait: a day, so that a hostile one cannot silence an image for ever.
+pub const RETRY_AFTER_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far an image's period strays from the policy's interval, in percent: ±10.
+pub const JITTER_PERCENT: u64 = 10;
+
+/// The period of one image: `interval` ±10 %, at a place of its own within that range, so that the images of a
+/// namespace spread over time. `seed` is any number that belongs to the image.
+pub fn period(interval: Duration, seed: u64) -> Duration {
+    let interval = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    let reach = interval / 100 * JITTER_PERCENT;
+    let place = seed % reach.saturating_mul(2).saturating_add(1);
+    Duration::from_millis(interval.saturating_sub(reach).saturating_add(place))
+}
+
+/// The wait after `failures` failed attempts in a row (1 for the first): 1 s doubling to 15 min; a longer wish of
+/// the registry (`Retry-After`) is obeyed up to a day.
+pub fn retry(failures: u32, retry_after: Option<Duration>) -> Duration {
+    let doubled = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
+    let wish = retry_after.unwrap_or_default().min(RETRY_AFTER_MOST);
+    doubled.min(RETRY_MOST).max(wish)
+}
+
+/// How long until `moment`, zero when it has passed.
+pub fn until(moment: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(moment.duration_since(now)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn retries_double_from_one_second_to_fifteen_minutes() {
+        let waits: Vec<u64> = (1..=12).map(|failures| retry(failures, None).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    }
+
+    #[test]
+    fn a_registry_that_asks_for_more_patience_gets_it_up_to_a_day() {
+        assert_eq!(retry(1, Some(Duration::from_secs(77))), Duration::from_secs(77));
+        assert_eq!(retry(12, Some(Duration::from_secs(5))), RETRY_MOST);
+        assert_eq!(retry(1, Some(Duration::MAX)), RETRY_AFTER_MOST);
+    }
+
+    #[test]
+    fn a_moment_that_has_passed_is_due_at_once() {
+        let now = Timestamp::from_second(1_000).expect("in range");
+        let later = Timestamp::from_second(1_060).expect("in range");
+        assert_eq!(until(later, now), Duration::from_secs(60));
+        assert_eq!(until(now, later), Duration::ZERO);
+        assert_eq!(until(Timestamp::MIN, Timestamp::MAX), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn every_period_stays_within_ten_percent_of_the_interval(seconds in 60_u64..10_000_000, seed: u64) {
+            let interval = Duration::from_secs(seconds);
+            let period = period(interval, seed);
+            prop_assert!(period >= interval.mul_f64(0.9) - Duration::from_millis(10));
+            prop_assert!(period <= interval.mul_f64(1.1) + Duration::from_millis(10));
+        }
+
+        #[test]
+        fn no_interval_and_no_failure_count_is_too_large(seconds: u64, seed: u64, failures: u32, wish: u64) {
+            period(Duration::from_secs(seconds), seed);
+            prop_assert!(retry(failures, Some(Duration::from_secs(wish))) <= RETRY_AFTER_MOST);
+        }
+    }
+}
