@@ -31,6 +31,7 @@ pub mod egress;
 pub mod error;
 pub mod http;
 pub mod image_id;
+mod index;
 pub mod layout;
 pub mod limits;
 pub mod mirrors;
@@ -42,7 +43,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 pub use crate::credentials::{Credential, CredentialKey, Credentials, CredentialsError};
-pub use crate::descriptor::Descriptor;
+pub use crate::descriptor::{Descriptor, DescriptorError};
 pub use crate::digest::{Algorithm, Digest, DigestError};
 pub use crate::egress::{Cidr, CidrError, NameLookup};
 pub use crate::error::{At, Error, Operation};

@@ -74,6 +74,15 @@ pub enum ReferenceError {
 }
 
 impl Repository {
+    /// The repository at `path` of another registry: what a mirror is asked for.
+    ///
+    /// # Errors
+    /// If either part is malformed.
+    pub(crate) fn at(registry: &str, path: &str) -> Result<Self, ReferenceError> {
+        check_path(path)?;
+        Ok(Self { registry: check_registry(registry)?, path: path.to_owned() })
+    }
+
     /// `host[:port]`, in lower case; an IPv6 host is in brackets.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -169,9 +178,12 @@ fn parse_name(name: &str) -> Result<Repository, ReferenceError> {
     Ok(Repository { registry, path })
 }
 
-/// Docker's rule that tells a host from an owner's name: it has a dot, a colon or a capital, or is `localhost`.
+/// Docker's rule that tells a host from an owner's name: it has a dot or a colon, or is `localhost`.
+///
+/// Off-spec: Docker also takes a single label with a capital (`Registry/nginx`) for a host. In lower case, as hosts
+/// are kept here, that would read as an owner on Docker Hub, so it is refused as a malformed path.
 fn is_host(first: &str) -> bool {
-    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|byte| byte.is_ascii_uppercase())
+    first.contains(['.', ':']) || first == "localhost"
 }
 
 fn check_registry(text: &str) -> Result<String, ReferenceError> {
@@ -289,6 +301,8 @@ mod tests {
             ("a.test//b", ReferenceError::MalformedPath),
             ("a.test/B", ReferenceError::MalformedPath),
             ("Nginx", ReferenceError::MalformedPath),
+            ("Registry/nginx", ReferenceError::MalformedPath),
+            ("Localhost/nginx", ReferenceError::MalformedPath),
             ("a.test/b..c", ReferenceError::MalformedPath),
             ("a.test/b___c", ReferenceError::MalformedPath),
             ("a.test/../b", ReferenceError::MalformedPath),
@@ -331,7 +345,6 @@ mod tests {
             ("index.docker.io/nginx", "docker.io/library/nginx:latest"),
             ("localhost/nginx", "localhost/nginx:latest"),
             ("localhost:5000/nginx", "localhost:5000/nginx:latest"),
-            ("Registry/nginx", "registry/nginx:latest"),
             ("MCR.Microsoft.com/a", "mcr.microsoft.com/a:latest"),
             ("[::1]/a", "[::1]/a:latest"),
             ("[2001:DB8::1]:5000/a/b:v1", "[2001:db8::1]:5000/a/b:v1"),
