@@ -21,6 +21,7 @@ pub(crate) fn status(schema: &mut Schema) {
 ///   absence are the same to every rule.
 /// * A list is atomic: server-side apply replaces it whole and never merges two people's documents.
 /// * Unsigned numbers have a format that Kubernetes knows.
+/// * The lines of a description are joined to paragraphs, which `kubectl explain` breaks as the terminal needs.
 pub(crate) fn tidy(schema: &mut Schema) {
     if let Some(object) = schema.as_object_mut() {
         tidy_object(object);
@@ -29,6 +30,9 @@ pub(crate) fn tidy(schema: &mut Schema) {
 
 fn tidy_object(object: &mut Map<String, Value>) {
     drop_null(object);
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = join_lines(description);
+    }
     if object.get("format").and_then(Value::as_str) == Some("uint32") {
         object.insert("format".to_owned(), json!("int64"));
         object.insert("maximum".to_owned(), json!(u32::MAX));
@@ -45,6 +49,12 @@ fn tidy_object(object: &mut Map<String, Value>) {
     for property in properties.values_mut().filter_map(Value::as_object_mut) {
         tidy_object(property);
     }
+}
+
+/// Replaces line breaks by blanks, except between paragraphs.
+fn join_lines(text: &str) -> String {
+    let paragraphs: Vec<String> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+    paragraphs.join("\n\n")
 }
 
 /// Takes the alternative `null` out of a schema, in the two forms in which it is derived from an `Option`.

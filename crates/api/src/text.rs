@@ -11,16 +11,22 @@ pub const MESSAGE_MAX_BYTES: usize = 512;
 /// Most bytes of the message of a single check.
 pub const CHECK_MESSAGE_MAX_BYTES: usize = 256;
 
+/// Most bytes of an image reference in `status.running.references`.
+pub const REFERENCE_MAX_BYTES: usize = 256;
+
 /// The text without control characters and without characters that change the direction or visibility of others, cut
-/// to `max_bytes` bytes at a character's border. A cut text ends in `…`, which counts.
+/// at a character's border to what takes at most `max_bytes` bytes in JSON as the API server writes it, which never is
+/// less than the text itself has. A cut text ends in `…`, which counts.
 ///
-/// Bytes rather than characters, so that the size of a status is bounded whatever the script.
+/// Bytes and not characters, so that the size of a status is bounded whatever a certificate says and in what script.
 pub fn clip(text: &str, max_bytes: usize) -> String {
     const ELLIPSIS: char = '…';
     let mut kept = String::new();
+    let mut size = 0_usize;
     let mut fits_with_ellipsis = 0;
     for character in text.chars().filter(|c| is_printable(*c)) {
-        if kept.len().saturating_add(character.len_utf8()) > max_bytes {
+        size = size.saturating_add(size_in_json(character));
+        if size > max_bytes {
             kept.truncate(fits_with_ellipsis);
             if max_bytes >= ELLIPSIS.len_utf8() {
                 kept.push(ELLIPSIS);
@@ -28,11 +34,21 @@ pub fn clip(text: &str, max_bytes: usize) -> String {
             return kept;
         }
         kept.push(character);
-        if kept.len().saturating_add(ELLIPSIS.len_utf8()) <= max_bytes {
+        if size.saturating_add(ELLIPSIS.len_utf8()) <= max_bytes {
             fits_with_ellipsis = kept.len();
         }
     }
     kept
+}
+
+/// Bytes of a printable character within a JSON string that Go's encoder writes: it escapes what could end a string,
+/// and what HTML gives a meaning to.
+fn size_in_json(character: char) -> usize {
+    match character {
+        '"' | '\\' => 2,
+        '<' | '>' | '&' => 6,
+        other => other.len_utf8(),
+    }
 }
 
 /// Whether a character may stand in a status: neither a control character nor one of Unicode's invisible formatting
@@ -63,6 +79,8 @@ mod tests {
             assert!(max < 3 || clipped.ends_with('…'), "{max}: {clipped}");
         }
         assert_eq!(clip("abcdef", 5), "ab…");
+        assert_eq!(clip(&"<".repeat(300), 20), "<<…");
+        assert_eq!(clip("\"\"\"\"", 7), "\"\"…");
         assert_eq!(clip("abcde", 5), "abcde");
     }
 }

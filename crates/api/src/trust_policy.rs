@@ -28,9 +28,8 @@ pub const DEFAULT_STALE_AFTER: Duration = Duration::from_hours(168);
 
 /// What the images of a namespace must be signed with: a Notation trust policy document (`version` and
 /// `trustPolicies`, unchanged), the certificates of the trust stores that it names, and how often to look.
-///
-/// The Rust type admits more than the API server does: it is also what files are read into, and what an object looks
-/// like that a newer definition admitted. It is not evidence that any rule holds.
+// The Rust type admits more than the API server does: it is also what files are read into, and what an object looks
+// like that a newer definition admitted. It is not evidence that any rule holds.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "sealwatch.dev",
@@ -46,8 +45,7 @@ pub const DEFAULT_STALE_AFTER: Duration = Duration::from_hours(168);
     doc = "A Notation trust policy for the images that run in a namespace, with the certificates of its trust stores. \
            Sealwatch verifies every image that the selected pods run and reports each in an ImageVerification.",
     validation = Rule::new("size(self.metadata.name) <= 63")
-        .message("metadata.name must have at most 63 characters, because it becomes the value of a label")
-        .field_path(".metadata.name"),
+        .message("metadata.name must have at most 63 characters, because it becomes the value of a label"),
     printcolumn(name = "Images", type_ = "integer", json_path = ".status.summary.images",
         description = "Distinct images that the selected pods run"),
     printcolumn(name = "Verified", type_ = "integer", json_path = ".status.summary.verified",
@@ -140,9 +138,8 @@ impl TrustPolicySpec {
 }
 
 /// One statement of a Notation trust policy document.
-///
-/// The fields are texts and lists as Notation's JSON has them, absent and `null` being empty, so that a document is
-/// judged by Notation's rules and not by a decoder. Source: Notary Project trust store and trust policy specification.
+// The fields are texts and lists as Notation's JSON has them, absent and `null` being empty, so that a document is
+// judged by Notation's rules and not by a decoder. Source: Notary Project trust store and trust policy specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::statement)]

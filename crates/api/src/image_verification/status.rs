@@ -292,9 +292,9 @@ pub struct Running {
     #[schemars(length(max = 5))]
     pub containers: Vec<RunningContainer>,
 
-    /// How the pods write the image: the first 3 different references, each cut to 512 bytes.
+    /// How the pods write the image: the first 3 different references, each cut to 256 bytes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3), inner(length(max = 512)))]
+    #[schemars(length(max = 3), inner(length(max = 256)))]
     pub references: Vec<String>,
 
     /// Platforms of the nodes that it runs on, such as `linux/amd64`; the first 8.
@@ -336,7 +336,7 @@ pub struct Transition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Word<Verdict>>,
 
-    /// Its reason.
+    /// The reason of that verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Word<Reason>>,
 }

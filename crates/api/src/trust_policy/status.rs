@@ -133,7 +133,7 @@ pub struct CertificateSummary {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NextExpiry {
-    /// When it ends.
+    /// The time at which it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
 
