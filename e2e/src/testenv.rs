@@ -10,11 +10,17 @@
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
 mod cluster;
+mod control_plane;
+mod kubeconfig;
+mod lease;
 mod notation;
 mod operator;
 pub mod pki;
 pub mod pods;
+mod process;
 mod registry;
+pub mod supervisor;
+mod tools;
 
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
