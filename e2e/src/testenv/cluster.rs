@@ -92,7 +92,11 @@ struct Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { url, flavour, lease, .. } = self;
-        f.debug_struct("Cluster").field("url", url).field("flavour", flavour).field("lease", lease).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("url", url)
+            .field("flavour", flavour)
+            .field("lease", lease)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +116,9 @@ pub async fn cluster_with(options: Options) -> Result<Cluster> {
     super::install_crypto_provider();
     if let Some(given) = env::var_os("SEALWATCH_E2E_KUBECONFIG").filter(|value| !value.is_empty()) {
         if options != Options::default() {
-            return Err(format!("a control plane with {options:?} is not to be had from SEALWATCH_E2E_KUBECONFIG").into());
+            return Err(
+                format!("a control plane with {options:?} is not to be had from SEALWATCH_E2E_KUBECONFIG").into()
+            );
         }
         say("control plane: the cluster that SEALWATCH_E2E_KUBECONFIG names");
         let kubectl = kubectl_of(None).await?;
@@ -177,7 +183,8 @@ impl Cluster {
     /// # Errors
     /// The API server refuses it.
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
-        let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "generateName": format!("{prefix}-") } }))?;
+        let namespace: Namespace =
+            serde_json::from_value(json!({ "metadata": { "generateName": format!("{prefix}-") } }))?;
         let created = Api::<Namespace>::all(self.client()).create(&PostParams::default(), &namespace).await?;
         let name = created.name_any();
         self.0.namespaces.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
@@ -239,12 +246,8 @@ impl Cluster {
     /// # Errors
     /// `kubectl` cannot be started.
     pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
-        let mut child = self
-            .kubectl_command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            self.kubectl_command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes()).await?;
         }
@@ -288,7 +291,8 @@ fn delete_namespaces(kubeconfig: &Path, names: &[String]) -> Result<()> {
 /// The entry of the current context's cluster, as its kubeconfig has it.
 fn cluster_entry(kubeconfig: Kubeconfig) -> Result<serde_json::Value> {
     let current = kubeconfig.current_context.ok_or("the kubeconfig has no current context")?;
-    let context = kubeconfig.contexts.into_iter().find(|context| context.name == current).and_then(|named| named.context);
+    let context =
+        kubeconfig.contexts.into_iter().find(|context| context.name == current).and_then(|named| named.context);
     let name = context.ok_or("the kubeconfig's current context does not exist")?.cluster;
     let cluster = kubeconfig.clusters.into_iter().find(|cluster| cluster.name == name).and_then(|named| named.cluster);
     Ok(serde_json::to_value(cluster.ok_or("the kubeconfig's cluster does not exist")?)?)

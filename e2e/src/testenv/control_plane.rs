@@ -236,6 +236,8 @@ fn controller_manager_flags(folder: &Path, kubeconfig: &Path, order: &Order) -> 
         format!("--service-account-private-key-file={}", folder.join("service-account.key").display()),
         format!("--root-ca-file={}", folder.join("ca.crt").display()),
         format!("--controllers={CONTROLLERS}"),
+        // Each controller acts as a service account with the few rights that Kubernetes' own policy grants it.
+        "--use-service-account-credentials=true".into(),
         "--leader-elect=false".into(),
         // No port: nobody asks it for health or metrics.
         "--secure-port=0".into(),
