@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 use sealwatch_e2e::testenv::pki::{KeyKind, Root, Validity};
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec, Place};
-use sealwatch_e2e::testenv::{self, Format, Identity, Notation, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{self, Format, Identity, Notation, Options, Registry, Result, SignOptions};
 use serde_json::json;
 
 const MICROSOFT: [(&str, &str); 5] = [
@@ -90,6 +91,85 @@ async fn a_service_account_has_the_rights_it_was_given_and_no_others() -> Result
     allowed?;
     let elsewhere: Api<Pod> = Api::namespaced(client, "kube-system");
     assert!(elsewhere.list(&kube::api::ListParams::default()).await.is_err(), "the right ends with the namespace");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_owned_object_goes_with_its_owner() -> Result<()> {
+    let cluster = testenv::cluster().await?;
+    if !cluster.flavour().has_controller_manager() {
+        testenv::skipped("an_owned_object_goes_with_its_owner", "the control plane has no controller manager");
+        return Ok(());
+    }
+    let namespace = cluster.namespace("owned").await?;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client(), &namespace);
+    let owner: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "owner" } }))?;
+    let owner = maps.create(&PostParams::default(), &owner).await?;
+    let reference = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid });
+    let dependent: ConfigMap =
+        serde_json::from_value(json!({ "metadata": { "name": "owned", "ownerReferences": [reference] } }))?;
+    maps.create(&PostParams::default(), &dependent).await?;
+
+    maps.delete("owner", &DeleteParams::background()).await?;
+    for _ in 0..300 {
+        if maps.get_opt("owned").await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err("the owned object is still there".into())
+}
+
+#[tokio::test]
+async fn a_namespace_goes_with_its_cluster_value_pods_included() -> Result<()> {
+    let keeper = testenv::cluster().await?;
+    let cluster = testenv::cluster().await?;
+    let namespace = cluster.namespace("gone").await?;
+    let container = ContainerSpec::new("app", "registry.example/app:1", format!("registry.example/app@{DIGEST}"));
+    pods::run(&cluster.client(), &namespace, "web", &[container]).await?;
+    drop(cluster);
+
+    let namespaces: Api<Namespace> = Api::all(keeper.client());
+    for _ in 0..300 {
+        match namespaces.get_opt(&namespace).await? {
+            None => return Ok(()),
+            // Without a controller manager it stays like this.
+            Some(found) if !keeper.flavour().has_controller_manager() => {
+                assert!(found.metadata.deletion_timestamp.is_some());
+                return Ok(());
+            }
+            Some(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    Err("the namespace is still there".into())
+}
+
+#[tokio::test]
+async fn a_control_plane_can_behave_as_an_older_version() -> Result<()> {
+    if std::env::var_os("SEALWATCH_E2E_KUBECONFIG").is_some() {
+        testenv::skipped("a_control_plane_can_behave_as_an_older_version", "the cluster is not ours");
+        return Ok(());
+    }
+    let options = Options { emulated_version: Some("1.33".into()), ..Options::default() };
+    let cluster = testenv::cluster_with(options).await?;
+    let version = cluster.client().apiserver_version().await?;
+    assert_eq!(version.emulation_minor.as_deref(), Some("33"), "{version:?}");
+    let other = testenv::cluster().await?;
+    assert_ne!(other.api_server_url(), cluster.api_server_url(), "it is a control plane of its own");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_registry_refuses_connections_and_keeps_its_log() -> Result<()> {
+    let mut registry = Registry::olareg().await?;
+    let image = registry.push_image("app", "1", "contents").await?;
+    assert_ne!(image.digest, registry.push_image("app", "2", "other contents").await?.digest);
+    let log = registry.access_log();
+    assert!(log.iter().any(|request| request.method == "PUT" && request.path == "/v2/app/manifests/1"), "{log:#?}");
+    registry.stop();
+    let address = registry.host();
+    assert!(std::net::TcpStream::connect(address).is_err());
+    assert_eq!(registry.access_log(), log);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{DeleteParams, PostParams};
 use kube::config::Kubeconfig;
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
@@ -113,7 +113,6 @@ pub async fn cluster() -> Result<Cluster> {
 /// # Errors
 /// As [`cluster`]; also if options are asked of a cluster that somebody else runs.
 pub async fn cluster_with(options: Options) -> Result<Cluster> {
-    super::install_crypto_provider();
     if let Some(given) = env::var_os("SEALWATCH_E2E_KUBECONFIG").filter(|value| !value.is_empty()) {
         if options != Options::default() {
             return Err(
@@ -137,10 +136,12 @@ pub async fn cluster_with(options: Options) -> Result<Cluster> {
 
 impl Cluster {
     async fn connect(kubeconfig: PathBuf, flavour: Flavour, kubectl: PathBuf, lease: Option<Lease>) -> Result<Self> {
-        let config = Config::from_custom_kubeconfig(kubeconfig::read(&kubeconfig)?, &Default::default()).await?;
+        let config = kubeconfig::connection(&kubeconfig).await?;
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config)?;
-        let files = tempfile::Builder::new().prefix("sealwatch-kubeconfigs-").tempdir()?;
+        // Beside the cluster's own files, where a killed user's go with the cluster.
+        let parent = lease.as_ref().map_or_else(env::temp_dir, |lease| lease.run.data());
+        let files = tempfile::Builder::new().prefix("sealwatch-user-").tempdir_in(parent)?;
         let namespaces = Mutex::default();
         Ok(Self(Arc::new(Inner { client, url, kubeconfig, flavour, kubectl, files, namespaces, lease })))
     }
@@ -219,7 +220,7 @@ impl Cluster {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = self.0.files.path().join(format!("{namespace}-{name}-{count}.kubeconfig"));
         let cluster = cluster_entry(kubeconfig::read(self.kubeconfig())?)?;
-        kubeconfig::write_with(&path, cluster, &Credential::Token(token))?;
+        kubeconfig::write_with(&path, &cluster, &Credential::Token(token))?;
         Ok(path)
     }
 
@@ -229,8 +230,7 @@ impl Cluster {
     /// As [`Cluster::kubeconfig_for`].
     pub async fn client_for(&self, identity: Identity<'_>) -> Result<Client> {
         let path = self.kubeconfig_for(identity).await?;
-        let config = Config::from_custom_kubeconfig(kubeconfig::read(&path)?, &Default::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Client::try_from(kubeconfig::connection(&path).await?)?)
     }
 
     /// Runs `kubectl` with all rights and waits for its end, whatever its exit code.
@@ -278,8 +278,8 @@ impl Drop for Inner {
 fn delete_namespaces(kubeconfig: &Path, names: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let deletion = async {
-        let config = Config::from_custom_kubeconfig(kubeconfig::read(kubeconfig)?, &Default::default()).await?;
-        let namespaces: Api<Namespace> = Api::all(Client::try_from(config)?);
+        let client = Client::try_from(kubeconfig::connection(kubeconfig).await?)?;
+        let namespaces: Api<Namespace> = Api::all(client);
         for name in names {
             namespaces.delete(name, &DeleteParams::background()).await?;
         }

@@ -11,7 +11,7 @@ use std::process::{Child, ExitCode};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -25,7 +25,7 @@ use super::{Result, process};
 const START_ATTEMPTS: u32 = 3;
 
 /// How long one attempt may take; on an idle machine it is about five seconds.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -41,7 +41,7 @@ pub(super) fn supervise(mut args: impl Iterator<Item = OsString>) -> Result<Exit
     let alive = run.alive_lock()?;
     alive.lock()?;
     let order: Order = serde_json::from_slice(&fs::read(run.order_file())?)?;
-    // One thread: the children's lives are tied to the thread that started them.
+    // One thread, as the children's lives are tied to the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut control_plane, ready) = runtime.block_on(start(&run, &order))?;
     // Readers must never see half of it.
@@ -55,7 +55,7 @@ pub(super) fn supervise(mut args: impl Iterator<Item = OsString>) -> Result<Exit
 async fn start(run: &RunFolder, order: &Order) -> Result<(ControlPlane, Ready)> {
     let mut failure = super::Error::from("no attempt was made");
     for _ in 0..START_ATTEMPTS {
-        let folder = run.path().join("data");
+        let folder = run.data();
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -125,9 +125,7 @@ impl ControlPlane {
     }
 
     async fn wait_until_ready(&mut self, kubeconfig: &Path, order: &Order) -> Result<()> {
-        super::install_crypto_provider();
-        let config = Config::from_custom_kubeconfig(kubeconfig::read(kubeconfig)?, &Default::default()).await?;
-        let client = Client::try_from(config)?;
+        let client = Client::try_from(kubeconfig::connection(kubeconfig).await?)?;
         let deadline = Instant::now() + READY_TIMEOUT;
         while !is_ready(&client, order).await {
             self.check_all_run()?;
@@ -151,7 +149,7 @@ impl ControlPlane {
                 if last_used.elapsed() > LINGER && try_lock(&start)? {
                     self.stop();
                     fs::remove_file(run.ready_file())?;
-                    fs::remove_dir_all(run.path().join("data"))?;
+                    fs::remove_dir_all(run.data())?;
                     return Ok(());
                 }
                 users.unlock()?;

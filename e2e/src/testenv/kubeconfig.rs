@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use k8s_openapi::ByteString;
-use kube::config::Kubeconfig;
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use super::Result;
@@ -22,14 +23,20 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig> {
     Kubeconfig::read_from(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
+/// What a client needs to connect as this file says.
+pub(super) async fn connection(path: &Path) -> Result<Config> {
+    super::install_crypto_provider();
+    Ok(Config::from_custom_kubeconfig(read(path)?, &KubeConfigOptions::default()).await?)
+}
+
 /// JSON is YAML, so every client reads it.
 pub(super) fn write(path: &Path, url: &str, ca_pem: &str, credential: &Credential) -> Result<()> {
     let cluster = json!({ "server": url, "certificate-authority-data": base64(ca_pem)? });
-    write_with(path, cluster, credential)
+    write_with(path, &cluster, credential)
 }
 
 /// As [`write()`], for a cluster entry as another kubeconfig has it.
-pub(super) fn write_with(path: &Path, cluster: Value, credential: &Credential) -> Result<()> {
+pub(super) fn write_with(path: &Path, cluster: &Value, credential: &Credential) -> Result<()> {
     let user = match credential {
         Credential::Certificate { certificate, key } => {
             json!({ "client-certificate-data": base64(certificate)?, "client-key-data": base64(key)? })

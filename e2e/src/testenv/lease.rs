@@ -29,7 +29,7 @@ use super::{Result, tools};
 pub(super) const LINGER: Duration = Duration::from_secs(3);
 
 /// How long a control plane may take to become ready.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -71,6 +71,11 @@ impl RunFolder {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// What goes with the control plane; the logs beside it stay until the next start.
+    pub(super) fn data(&self) -> PathBuf {
+        self.0.join("data")
     }
 
     pub(super) fn start_lock(&self) -> Result<File> {

@@ -46,7 +46,7 @@ pub struct Validity {
 impl Default for Validity {
     /// Since an hour ago, for a year.
     fn default() -> Self {
-        Self { since: Duration::from_secs(3600), ends_in_seconds: 365 * 24 * 3600 }
+        Self { since: Duration::from_hours(1), ends_in_seconds: 365 * 24 * 3600 }
     }
 }
 
@@ -80,7 +80,7 @@ impl Root {
     /// # Errors
     /// An attribute is not one of those of [`NameAttribute`].
     pub fn new(subject: &[NameAttribute<'_>], kind: KeyKind) -> Result<Self> {
-        let validity = Validity { since: Duration::from_secs(24 * 3600), ends_in_seconds: 10 * 365 * 24 * 3600 };
+        let validity = Validity { since: Duration::from_hours(24), ends_in_seconds: 10 * 365 * 24 * 3600 };
         let mut parameters = parameters(subject, validity)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
