@@ -10,22 +10,37 @@
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
 mod cluster;
+mod control_plane;
+mod kubeconfig;
+mod lease;
 mod notation;
 mod operator;
 pub mod pki;
 pub mod pods;
+mod process;
 mod registry;
+pub mod supervisor;
+mod tools;
 
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{PushedImage, Registry, Request};
 
+use std::io::Write;
+
 /// What went wrong, in words for whoever reads the test's output.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Says that a test did not run, and why, where nobody can overlook it: on standard error, past the capture of the
+/// test's output. `./just test` counts these lines.
+pub fn skipped(test: &str, reason: &str) {
+    // If standard error is closed, nobody is there to be told.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}");
+}
 
 /// Makes aws-lc-rs the process's provider of TLS cryptography; doing it again changes nothing.
 ///

@@ -2,20 +2,46 @@
 
 //! A running control plane, as a test sees it.
 
+use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::Result;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{DeleteParams, PostParams};
+use kube::config::Kubeconfig;
+use kube::{Api, Client, ResourceExt};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::kubeconfig::{self, Credential};
+use super::lease::{Lease, Order};
+use super::{Result, tools};
+
+/// How long a token for a service account is valid: longer than any test.
+const TOKEN_SECONDS: i64 = 6 * 3600;
+
+/// How long the deletion of this process's namespaces may hold up its end.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which control plane a test wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
     /// The Kubernetes version to behave as, such as `1.33`; `None` is the version of the binaries.
     pub emulated_version: Option<String>,
+    /// A control plane of this name, shared only with those who give the same name; for tests that other tests'
+    /// objects would disturb.
+    pub name: Option<String>,
 }
 
 /// Where the control plane came from, and what it can therefore do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flavour {
     /// A cluster that somebody else runs, named by `SEALWATCH_E2E_KUBECONFIG`.
     Existing,
@@ -33,7 +59,7 @@ impl Flavour {
 }
 
 /// As whom a kubeconfig of [`Cluster::kubeconfig_for`] authenticates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity<'a> {
     /// A service account, by a token that the API server issues for it (`TokenRequest`); it is created if missing.
     ServiceAccount {
@@ -45,8 +71,34 @@ pub enum Identity<'a> {
 }
 
 /// A control plane that this process uses. It stays up for as long as any process of this checkout holds one.
-#[derive(Debug)]
-pub struct Cluster {}
+///
+/// When the last clone of this value is dropped, the namespaces that it made are deleted.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    url: String,
+    kubeconfig: PathBuf,
+    flavour: Flavour,
+    kubectl: PathBuf,
+    /// Kubeconfigs for other identities.
+    files: TempDir,
+    namespaces: Mutex<Vec<String>>,
+    /// Dropped last: the namespaces are deleted while the control plane is still ours.
+    lease: Option<Lease>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, flavour, lease, .. } = self;
+        f.debug_struct("Cluster")
+            .field("url", url)
+            .field("flavour", flavour)
+            .field("lease", lease)
+            .finish_non_exhaustive()
+    }
+}
 
 /// The control plane that the test processes of this checkout share, started if none runs.
 ///
@@ -59,62 +111,212 @@ pub async fn cluster() -> Result<Cluster> {
 /// As [`cluster`], for a control plane with these options. Control planes of different options are different ones.
 ///
 /// # Errors
-/// As [`cluster`].
-pub async fn cluster_with(_options: Options) -> Result<Cluster> {
-    Err("the control plane is not built yet".into())
+/// As [`cluster`]; also if options are asked of a cluster that somebody else runs.
+pub async fn cluster_with(options: Options) -> Result<Cluster> {
+    if let Some(given) = env::var_os("SEALWATCH_E2E_KUBECONFIG").filter(|value| !value.is_empty()) {
+        if options != Options::default() {
+            return Err(
+                format!("a control plane with {options:?} is not to be had from SEALWATCH_E2E_KUBECONFIG").into()
+            );
+        }
+        say("control plane: the cluster that SEALWATCH_E2E_KUBECONFIG names");
+        let kubectl = kubectl_of(None).await?;
+        return Cluster::connect(PathBuf::from(given), Flavour::Existing, kubectl, None).await;
+    }
+    let (binaries, flavour) = match env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()) {
+        Some(given) => (PathBuf::from(given), Flavour::KubebuilderAssets),
+        None => (tools::folder("kube").await?, Flavour::Pinned),
+    };
+    say(&format!("control plane: {flavour:?}, {}", binaries.display()));
+    let kubectl = kubectl_of(Some(&binaries)).await?;
+    let order = Order { binaries, flavour, options };
+    let lease = tokio::task::spawn_blocking(move || Lease::take(&order)).await??;
+    Cluster::connect(lease.ready.kubeconfig.clone(), flavour, kubectl, Some(lease)).await
 }
 
 impl Cluster {
-    /// A client with all rights.
-    pub fn client(&self) -> kube::Client {
-        unreachable!("no cluster can be made yet")
+    async fn connect(kubeconfig: PathBuf, flavour: Flavour, kubectl: PathBuf, lease: Option<Lease>) -> Result<Self> {
+        let config = kubeconfig::connection(&kubeconfig).await?;
+        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let client = Client::try_from(config)?;
+        // Beside the cluster's own files, where a killed user's go with the cluster.
+        let parent = lease.as_ref().map_or_else(env::temp_dir, |lease| lease.run.data());
+        let files = tempfile::Builder::new().prefix("sealwatch-user-").tempdir_in(parent)?;
+        let namespaces = Mutex::default();
+        Ok(Self(Arc::new(Inner { client, url, kubeconfig, flavour, kubectl, files, namespaces, lease })))
+    }
+
+    /// A client with all rights. It belongs to the runtime in which the cluster was asked for.
+    pub fn client(&self) -> Client {
+        self.0.client.clone()
     }
 
     /// The kubeconfig with all rights.
     pub fn kubeconfig(&self) -> &Path {
-        unreachable!("no cluster can be made yet")
+        &self.0.kubeconfig
     }
 
     /// The address of the API server, such as `https://127.0.0.1:40001`.
     pub fn api_server_url(&self) -> &str {
-        unreachable!("no cluster can be made yet")
+        &self.0.url
     }
 
     /// Where the control plane came from.
     pub fn flavour(&self) -> Flavour {
-        unreachable!("no cluster can be made yet")
+        self.0.flavour
     }
 
-    /// Creates a namespace with a unique name that starts with `prefix`, with its default service account. It is
-    /// deleted at the end of the process's use of this cluster, as far as possible.
+    /// The folder with the logs of the control plane, unless somebody else runs it.
+    pub fn logs(&self) -> Option<&Path> {
+        self.0.lease.as_ref().map(|lease| lease.run.path())
+    }
+
+    /// The process that supervises the control plane, unless somebody else runs it.
+    pub fn supervisor(&self) -> Option<u32> {
+        self.0.lease.as_ref().map(|lease| lease.ready.supervisor)
+    }
+
+    /// Creates a namespace with a unique name that starts with `prefix`, with its default service account.
+    ///
+    /// It is deleted when the last clone of this cluster is dropped, as far as possible: keep the cluster for as long
+    /// as the namespace is needed.
     ///
     /// # Errors
     /// The API server refuses it.
-    pub async fn namespace(&self, _prefix: &str) -> Result<String> {
-        unreachable!("no cluster can be made yet")
+    pub async fn namespace(&self, prefix: &str) -> Result<String> {
+        let namespace: Namespace =
+            serde_json::from_value(json!({ "metadata": { "generateName": format!("{prefix}-") } }))?;
+        let created = Api::<Namespace>::all(self.client()).create(&PostParams::default(), &namespace).await?;
+        let name = created.name_any();
+        self.0.namespaces.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+        // Pods are refused before it is there. The controller manager makes it too; whoever is first.
+        self.service_account(&name, "default").await?;
+        Ok(name)
     }
 
-    /// A kubeconfig file that authenticates as `identity` and has that identity's rights only.
+    async fn service_account(&self, namespace: &str, name: &str) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
+        let account: ServiceAccount = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+        match accounts.create(&PostParams::default(), &account).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// A kubeconfig file that authenticates as `identity` and has that identity's rights only. It is deleted with the
+    /// last clone of this cluster.
     ///
     /// # Errors
     /// The API server refuses it.
-    pub async fn kubeconfig_for(&self, _identity: Identity<'_>) -> Result<PathBuf> {
-        unreachable!("no cluster can be made yet")
+    pub async fn kubeconfig_for(&self, identity: Identity<'_>) -> Result<PathBuf> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Identity::ServiceAccount { namespace, name } = identity;
+        self.service_account(namespace, name).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
+        let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
+        let token = answer.status.ok_or("the API server issued no token")?.token;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.0.files.path().join(format!("{namespace}-{name}-{count}.kubeconfig"));
+        let cluster = cluster_entry(kubeconfig::read(self.kubeconfig())?)?;
+        kubeconfig::write_with(&path, &cluster, &Credential::Token(token))?;
+        Ok(path)
+    }
+
+    /// A client with the rights of `identity` only.
+    ///
+    /// # Errors
+    /// As [`Cluster::kubeconfig_for`].
+    pub async fn client_for(&self, identity: Identity<'_>) -> Result<Client> {
+        let path = self.kubeconfig_for(identity).await?;
+        Ok(Client::try_from(kubeconfig::connection(&path).await?)?)
     }
 
     /// Runs `kubectl` with all rights and waits for its end, whatever its exit code.
     ///
     /// # Errors
     /// `kubectl` cannot be started.
-    pub async fn kubectl(&self, _args: &[&str]) -> Result<Output> {
-        unreachable!("no cluster can be made yet")
+    pub async fn kubectl(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.kubectl_command(args).stdin(Stdio::null()).output().await?)
     }
 
     /// As [`Cluster::kubectl`], with `input` as its standard input (`kubectl apply -f -`).
     ///
     /// # Errors
     /// `kubectl` cannot be started.
-    pub async fn kubectl_with_input(&self, _args: &[&str], _input: &str) -> Result<Output> {
-        unreachable!("no cluster can be made yet")
+    pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
+        let mut child =
+            self.kubectl_command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        Ok(child.wait_with_output().await?)
     }
+
+    fn kubectl_command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.0.kubectl);
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args).env_remove("KUBECONFIG").kill_on_drop(true);
+        // Its cache of API discovery must not outlive the cluster: the next one may have the same address.
+        command.env("KUBECACHEDIR", self.0.files.path().join("kubectl-cache"));
+        command
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let names = std::mem::take(&mut *self.namespaces.lock().unwrap_or_else(PoisonError::into_inner));
+        if names.is_empty() {
+            return;
+        }
+        let kubeconfig = self.kubeconfig.clone();
+        // The runtime of the client may be gone, so this has one of its own; if it fails, little is lost.
+        let _ = std::thread::spawn(move || delete_namespaces(&kubeconfig, &names)).join();
+    }
+}
+
+fn delete_namespaces(kubeconfig: &Path, names: &[String]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let deletion = async {
+        let client = Client::try_from(kubeconfig::connection(kubeconfig).await?)?;
+        let namespaces: Api<Namespace> = Api::all(client);
+        for name in names {
+            namespaces.delete(name, &DeleteParams::background()).await?;
+        }
+        Ok(())
+    };
+    runtime.block_on(async { tokio::time::timeout(CLEAN_UP_TIMEOUT, deletion).await? })
+}
+
+/// The entry of the current context's cluster, as its kubeconfig has it.
+fn cluster_entry(kubeconfig: Kubeconfig) -> Result<serde_json::Value> {
+    let current = kubeconfig.current_context.ok_or("the kubeconfig has no current context")?;
+    let context =
+        kubeconfig.contexts.into_iter().find(|context| context.name == current).and_then(|named| named.context);
+    let name = context.ok_or("the kubeconfig's current context does not exist")?.cluster;
+    let cluster = kubeconfig.clusters.into_iter().find(|cluster| cluster.name == name).and_then(|named| named.cluster);
+    Ok(serde_json::to_value(cluster.ok_or("the kubeconfig's cluster does not exist")?)?)
+}
+
+/// The `kubectl` beside the other binaries, else the one in PATH, else the pinned one.
+async fn kubectl_of(binaries: Option<&Path>) -> Result<PathBuf> {
+    let beside = binaries.map(|folder| folder.join("kubectl")).filter(|path| path.is_file());
+    let in_path = || {
+        let path = env::var_os("PATH")?;
+        env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|path| path.is_file())
+    };
+    match beside.or_else(in_path) {
+        Some(found) => Ok(found),
+        None => Ok(tools::folder("kube").await?.join("kubectl")),
+    }
+}
+
+/// Says once in each process which source was chosen.
+fn say(what: &str) {
+    use std::io::Write;
+    use std::sync::Once;
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let _ = writeln!(std::io::stderr(), "testenv: {what}");
+    });
 }

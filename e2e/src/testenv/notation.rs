@@ -2,12 +2,16 @@
 
 //! The real `notation` command with a configuration folder of its own.
 
-use std::path::Path;
-use std::process::Output;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use super::Result;
+use serde_json::json;
+use tokio::process::Command;
+
 use super::pki::SigningKey;
+use super::{Result, tools};
 
 /// The format of a signature envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub enum Format {
     Cose,
 }
 
-/// How to sign. The default is a JWS envelope that never expires, found by the Referrers API.
+/// How to sign. The default is a JWS envelope that never expires, attached by the Referrers API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignOptions {
     /// The format of the envelope.
@@ -35,40 +39,122 @@ impl Default for SignOptions {
     }
 }
 
+impl SignOptions {
+    /// The default with this format.
+    pub fn format(format: Format) -> Self {
+        Self { format, ..Self::default() }
+    }
+}
+
 /// The `notation` command.
-#[derive(Debug)]
-pub struct Notation {}
+#[derive(Clone, Debug)]
+pub struct Notation {
+    program: PathBuf,
+    dir: PathBuf,
+}
 
 impl Notation {
-    /// The command with its configuration and cache in `dir`, which is created.
+    /// The command with its configuration, cache and keys below `dir`, which is created.
     ///
     /// # Errors
     /// It cannot be built, or the folder cannot be made.
-    pub async fn new(_dir: &Path) -> Result<Self> {
-        Err("notation is not built yet".into())
+    pub async fn new(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        // The command refuses symbolic links on the way to its configuration.
+        let dir = dir.canonicalize()?;
+        Ok(Self { program: tools::folder("notation").await?.join("notation"), dir })
     }
 
     /// Signs the artifact that `reference` (`host/repository@digest`) names, over plain HTTP.
     ///
     /// # Errors
     /// `notation` refuses it; the error holds its output.
-    pub async fn sign(&self, _reference: &str, _key: &SigningKey, _options: &SignOptions) -> Result<()> {
-        unreachable!("no notation can be made yet")
+    pub async fn sign(&self, reference: &str, key: &SigningKey, options: &SignOptions) -> Result<()> {
+        let config = self.key_folder(key)?;
+        let mut command = self.command(&config, "sign");
+        command.args(["--key", &key.name, "--signature-format"]).arg(match options.format {
+            Format::Jws => "jws",
+            Format::Cose => "cose",
+        });
+        // Without this flag the command always uses the tag schema.
+        command.arg(format!("--force-referrers-tag={}", !options.referrers_api));
+        if let Some(expiry) = options.expiry {
+            command.arg("--expiry").arg(format!("{}s", expiry.as_secs()));
+        }
+        let output = command.arg(reference).output().await?;
+        if output.status.success() { Ok(()) } else { Err(failure("sign", reference, &output).into()) }
     }
 
     /// Writes a trust policy document, and trust stores of type `ca` by name with their PEM certificates.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn trust(&self, _trust_policy_json: &str, _ca_stores: &[(&str, &str)]) -> Result<()> {
-        unreachable!("no notation can be made yet")
+    pub fn trust(&self, trust_policy_json: &str, ca_stores: &[(&str, &str)]) -> Result<()> {
+        let config = self.trust_folder();
+        let stores = config.join("truststore/x509/ca");
+        if stores.exists() {
+            fs::remove_dir_all(&stores)?;
+        }
+        for (name, pem) in ca_stores {
+            let store = stores.join(name);
+            fs::create_dir_all(&store)?;
+            fs::write(store.join("certificates.pem"), pem)?;
+        }
+        fs::create_dir_all(&config)?;
+        Ok(fs::write(config.join("trustpolicy.json"), trust_policy_json)?)
     }
 
     /// Runs `notation verify` on `reference`, over plain HTTP, and gives its output whatever its exit code.
     ///
     /// # Errors
     /// `notation` cannot be started.
-    pub async fn verify(&self, _reference: &str) -> Result<Output> {
-        unreachable!("no notation can be made yet")
+    pub async fn verify(&self, reference: &str) -> Result<Output> {
+        Ok(self.command(&self.trust_folder(), "verify").arg(reference).output().await?)
     }
+
+    /// Runs `notation` with other arguments and the configuration of [`Notation::trust`], whatever its exit code.
+    ///
+    /// # Errors
+    /// `notation` cannot be started.
+    pub async fn run(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.bare_command(&self.trust_folder()).args(args).output().await?)
+    }
+
+    fn command(&self, config: &Path, subcommand: &str) -> Command {
+        let mut command = self.bare_command(config);
+        command.args([subcommand, "--insecure-registry"]);
+        command
+    }
+
+    fn bare_command(&self, config: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        // Nothing of the user's own configuration, credentials or proxies takes part.
+        command.env_clear().env("HOME", &self.dir).env("DOCKER_CONFIG", &self.dir).env("NOTATION_CONFIG", config);
+        command.env("NOTATION_CACHE", self.dir.join("cache")).env("NOTATION_LIBEXEC", self.dir.join("libexec"));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    fn trust_folder(&self) -> PathBuf {
+        self.dir.join("trust")
+    }
+
+    /// A configuration folder for each key: signing with two keys at once must not write the same file.
+    fn key_folder(&self, key: &SigningKey) -> Result<PathBuf> {
+        let folder = self.dir.join("keys").join(&key.name);
+        let (key_file, chain_file) = (folder.join("signing.key"), folder.join("signing.crt"));
+        if !folder.exists() {
+            fs::create_dir_all(&folder)?;
+            fs::write(&key_file, &key.key_pem)?;
+            fs::write(&chain_file, &key.chain_pem)?;
+            let entry = json!({ "name": key.name, "keyPath": key_file, "certPath": chain_file });
+            fs::write(folder.join("signingkeys.json"), json!({ "keys": [entry] }).to_string())?;
+        }
+        Ok(folder)
+    }
+}
+
+fn failure(what: &str, reference: &str, output: &Output) -> String {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("notation {what} {reference} failed ({}): {stdout}{stderr}", output.status)
 }

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! A two-tier test PKI: a root, and leaves that sign.
+//!
+//! The certificates keep the rules that the Notary Project has for a signing chain: key usages are critical, the root
+//! may sign certificates and the leaf only data, and no certificate names a source of revocation answers.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rcgen::string::PrintableString;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
+    date_time_ymd,
+};
 
 use super::Result;
 
-/// One attribute of a distinguished name, in the order in which it is encoded.
+/// One attribute of a distinguished name: type (`CN`, `O`, `OU`, `L`, `ST`, `C`) and value.
 pub type NameAttribute<'a> = (&'a str, &'a str);
 
 /// The kind of a key.
@@ -19,7 +30,7 @@ pub enum KeyKind {
     EcP384,
     /// RSA with 2048 bits; making one takes up to a second
     Rsa2048,
-    /// RSA with 3072 bits; making one takes some seconds in a debug build
+    /// RSA with 3072 bits; making one takes up to some seconds
     Rsa3072,
 }
 
@@ -35,13 +46,15 @@ pub struct Validity {
 impl Default for Validity {
     /// Since an hour ago, for a year.
     fn default() -> Self {
-        Self { since: Duration::from_secs(3600), ends_in_seconds: 365 * 24 * 3600 }
+        Self { since: Duration::from_hours(1), ends_in_seconds: 365 * 24 * 3600 }
     }
 }
 
 /// A root certificate with its key.
-#[derive(Debug)]
-pub struct Root {}
+pub struct Root {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    pem: String,
+}
 
 /// A key that signs, with its certificate chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,25 +67,94 @@ pub struct SigningKey {
     pub chain_pem: String,
 }
 
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Root").field("pem", &self.pem).finish_non_exhaustive()
+    }
+}
+
 impl Root {
-    /// A self-signed root of this subject, for example `[("CN", "Test Root"), ("O", "Test"), ("C", "US")]`.
+    /// A self-signed root of this subject, for example `[("CN", "Test Root"), ("O", "Test"), ("C", "US")]`, valid since
+    /// a day ago and for ten years.
     ///
     /// # Errors
-    /// An attribute is not one of CN, O, OU, L, ST, C.
-    pub fn new(_subject: &[NameAttribute<'_>], _kind: KeyKind) -> Result<Self> {
-        Err("the PKI is not built yet".into())
+    /// An attribute is not one of those of [`NameAttribute`].
+    pub fn new(subject: &[NameAttribute<'_>], kind: KeyKind) -> Result<Self> {
+        let validity = Validity { since: Duration::from_hours(24), ends_in_seconds: 10 * 365 * 24 * 3600 };
+        let mut parameters = parameters(subject, validity)?;
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let issuer = CertifiedIssuer::self_signed(parameters, kind.generate()?)?;
+        let pem = issuer.pem();
+        Ok(Self { issuer, pem })
     }
 
     /// The certificate in PEM, as it goes into a trust store.
     pub fn certificate_pem(&self) -> &str {
-        unreachable!("no root can be made yet")
+        &self.pem
+    }
+
+    /// The certificate in DER.
+    pub fn certificate_der(&self) -> &[u8] {
+        self.issuer.der()
     }
 
     /// Issues a leaf for code signing.
     ///
     /// # Errors
     /// As [`Root::new`].
-    pub fn issue(&self, _subject: &[NameAttribute<'_>], _kind: KeyKind, _validity: Validity) -> Result<SigningKey> {
-        unreachable!("no root can be made yet")
+    pub fn issue(&self, subject: &[NameAttribute<'_>], kind: KeyKind, validity: Validity) -> Result<SigningKey> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let mut parameters = parameters(subject, validity)?;
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        parameters.use_authority_key_identifier_extension = true;
+        let key = kind.generate()?;
+        let leaf = parameters.signed_by(&key, &self.issuer)?;
+        Ok(SigningKey {
+            name: format!("key-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            key_pem: key.serialize_pem(),
+            chain_pem: format!("{}{}", leaf.pem(), self.pem),
+        })
     }
+}
+
+impl KeyKind {
+    fn generate(self) -> Result<KeyPair> {
+        Ok(match self {
+            Self::EcP256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+            Self::EcP384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384)?,
+            Self::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
+            Self::Rsa3072 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072)?,
+        })
+    }
+}
+
+fn parameters(subject: &[NameAttribute<'_>], validity: Validity) -> Result<CertificateParams> {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = distinguished_name(subject)?;
+    let epoch = date_time_ymd(1970, 1, 1);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let end = i64::try_from(now.as_secs())?.checked_add(validity.ends_in_seconds).ok_or("the end is out of range")?;
+    parameters.not_before = epoch + now.saturating_sub(validity.since);
+    parameters.not_after = epoch + Duration::from_secs(u64::try_from(end)?);
+    Ok(parameters)
+}
+
+fn distinguished_name(subject: &[NameAttribute<'_>]) -> Result<DistinguishedName> {
+    let mut name = DistinguishedName::new();
+    for &(attribute, value) in subject {
+        let text = DnValue::Utf8String(value.to_owned());
+        match attribute {
+            "CN" => name.push(DnType::CommonName, text),
+            "O" => name.push(DnType::OrganizationName, text),
+            "OU" => name.push(DnType::OrganizationalUnitName, text),
+            "L" => name.push(DnType::LocalityName, text),
+            "ST" => name.push(DnType::StateOrProvinceName, text),
+            // RFC 5280 Appendix A.1: X520countryName is a PrintableString.
+            "C" => name.push(DnType::CountryName, DnValue::PrintableString(PrintableString::try_from(value)?)),
+            other => return Err(format!("unknown attribute type '{other}' in a subject").into()),
+        }
+    }
+    Ok(name)
 }
