@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps watch over the seals on the images a cluster is really running.
+#[derive(Debug, Parser)]
+#[command(name = "sealwatch", version, about, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the operator: verify every image that runs in a namespace with a TrustPolicy, and keep doing so
+    Operator(OperatorArguments),
+    /// Verify images once, by tag or digest
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArguments),
+    /// Print the CustomResourceDefinitions of TrustPolicy and ImageVerification
+    Crds,
+}
+
+const VERIFY_HELP: &str = "\
+Examples:
+  sealwatch verify mcr.microsoft.com/azureiotoperations/aio-operator:1.2.36 \\
+      --policy trustpolicy.json --trust-store ~/.config/notation/truststore/x509
+  sealwatch verify registry.example/app@sha256:… --policy trustpolicy.yaml -o json
+
+Exit codes:
+  0  every image is verified (or its level is skip)
+  1  at least one image failed
+  2  wrong usage, or a policy or trust store that cannot be used
+  3  none failed, and of at least one it could not be told";
+
+#[derive(Debug, Args)]
+pub(crate) struct OperatorArguments {
+    /// How to reach the API server; without it KUBECONFIG or the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Where health (/healthz, /readyz) and metrics (/metrics) are served
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SEALWATCH_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// How long an ImageVerification stays after the last pod that ran its image is gone (such as 90s, 10m, 1h)
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "SEALWATCH_COLLECT_AFTER")]
+    pub(crate) collect_after: Duration,
+    /// The format of the log; its level is set by RUST_LOG
+    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "SEALWATCH_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) registries: RegistryArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Images as REPOSITORY:TAG or REPOSITORY@DIGEST
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (ConfigMaps that it names may stand in the same file)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Where the trust stores are, laid out as Notation's truststore/x509: DIR/TYPE/NAME/FILES
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust_store: Option<PathBuf>,
+    /// Take images and signatures from this OCI layout instead of a registry
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["insecure_registry", "registries"])]
+    pub(crate) oci_layout: Option<PathBuf>,
+    /// Speak plain HTTP to the registries of these images
+    #[arg(long)]
+    pub(crate) insecure_registry: bool,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Text)]
+    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) registries: RegistryArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArguments {
+    /// Mirrors, credentials and plain-HTTP registries, as a K3s registries.yaml
+    #[arg(long, value_name = "FILE", env = "SEALWATCH_REGISTRIES")]
+    pub(crate) registries: Option<PathBuf>,
+    /// Address ranges that may be connected to although they are private, link-local or loopback (repeatable)
+    #[arg(long, value_name = "CIDR", env = "SEALWATCH_ALLOW_EGRESS", value_delimiter = ',')]
+    pub(crate) allow_egress: Vec<sealwatch_registry::Cidr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// One sentence an image, as notation prints it
+    Text,
+    /// One row an image
+    Table,
+    /// Everything, as a JSON array
+    Json,
+    /// Everything, as a YAML list
+    Yaml,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    sealwatch_api::DurationString::from(text).to_duration().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_whole_and_have_a_unit() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("90").is_err());
+        assert!(duration("-1s").is_err());
+    }
+}
