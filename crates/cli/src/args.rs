@@ -41,6 +41,9 @@ pub(crate) struct OperatorArguments {
     /// How to reach the API server; without it KUBECONFIG or the pod's service account
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// Watch this namespace only; without it all of them
+    #[arg(long, value_name = "NAMESPACE", env = "SEALWATCH_WATCH_NAMESPACE")]
+    pub(crate) watch_namespace: Option<String>,
     /// Where health (/healthz, /readyz) and metrics (/metrics) are served
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SEALWATCH_LISTEN")]
     pub(crate) listen: SocketAddr,

@@ -7,7 +7,7 @@ use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use sealwatch_operator::Options;
+use sealwatch_operator::{Options, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +36,8 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return usage(&format!("signals cannot be waited for: {error}")),
     };
-    let options = Options { config, registries, listen: arguments.listen, collect_after: arguments.collect_after };
+    let settings = Settings { namespace: arguments.watch_namespace, collect_after: arguments.collect_after };
+    let options = Options { config, registries, listen: arguments.listen, settings };
     match sealwatch_operator::run(options, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

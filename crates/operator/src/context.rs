@@ -38,14 +38,10 @@ pub const WATCHED: [&str; 4] = ["Pod", "TrustPolicy", "ImageVerification", "Conf
 /// What the user chose for this process.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The one namespace to watch; `None` for all.
+    pub namespace: Option<String>,
     /// How long an `ImageVerification` stays after the last pod that ran its image is gone.
     pub collect_after: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { collect_after: Duration::from_secs(10 * 60) }
-    }
 }
 
 /// What every reconcile shares.

@@ -21,6 +21,7 @@ pub mod trust_policy;
 pub mod trust_store;
 pub mod watches;
 
+pub use context::Settings;
 pub use policy::document;
 pub use run::{Options, RunError, run};
 pub use trust_store::{Found, Stores, load as load_trust_stores};

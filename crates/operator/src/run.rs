@@ -40,8 +40,8 @@ pub struct Options {
     pub registries: RegistryOptions,
     /// Where to serve health and metrics.
     pub listen: SocketAddr,
-    /// How long an `ImageVerification` stays after its image stopped running.
-    pub collect_after: Duration,
+    /// What the user chose for the controllers.
+    pub settings: Settings,
 }
 
 /// Why the operator ended.
@@ -124,7 +124,7 @@ fn start(
         recorder: recorder(client.clone()),
         synced: Synced::default(),
         started: Instant::now(),
-        settings: Settings { collect_after: options.collect_after },
+        settings: options.settings,
     });
 
     let stop = || stop_of(stopped.clone());

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::PartialObjectMeta,
+    core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
         reflector::{ObjectRef, store::Writer},
@@ -28,6 +28,18 @@ const PAGE: u32 = 500;
 /// How often an error of a watch is worth a line in the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
+/// The objects of one namespace, or of all.
+fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
 fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
 }
@@ -39,7 +51,7 @@ pub fn trust_policies(
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static {
     let seen = Arc::clone(&context);
-    let events = watcher(Api::<TrustPolicy>::all(client), config()).default_backoff().reflect(writer);
+    let events = watcher(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), config()).default_backoff().reflect(writer);
     noted(events, "TrustPolicy", Arc::clone(&context))
         .inspect_ok(move |event| on_trust_policy(event, &seen))
         .touched_objects()
@@ -76,7 +88,7 @@ pub fn image_verifications(
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<ImageVerification>> + Send + 'static {
     let seen = Arc::clone(&context);
-    let events = watcher(Api::<ImageVerification>::all(client), config())
+    let events = watcher(api::<ImageVerification>(client, context.settings.namespace.as_deref()), config())
         .default_backoff()
         .modify(|image| image.managed_fields_mut().clear())
         .reflect(writer);
@@ -100,7 +112,7 @@ fn on_image_verification(event: &Event<ImageVerification>, context: &Context) {
 
 /// The pods: into the index of running images. Never ends.
 pub async fn pods(client: Client, context: Arc<Context>) {
-    let events = watcher(Api::<SlimPod>::all(client), config()).default_backoff().modify(|pod| {
+    let events = watcher(api::<SlimPod>(client, context.settings.namespace.as_deref()), config()).default_backoff().modify(|pod| {
         pod.metadata.managed_fields = None;
         pod.metadata.annotations = None;
         pod.metadata.owner_references = None;
@@ -133,7 +145,7 @@ fn on_pod(event: &Event<SlimPod>, running: &mut RunningIndex) -> Vec<String> {
 
 /// The names and versions of ConfigMaps: what a trust store names is read again when it changes. Never ends.
 pub async fn config_maps(client: Client, context: Arc<Context>) {
-    let events = watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config()).default_backoff();
+    let events = watcher(api::<PartialObjectMeta<ConfigMap>>(client, context.settings.namespace.as_deref()), config()).default_backoff();
     let events = noted(events, "ConfigMap", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
