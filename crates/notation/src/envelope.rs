@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Signature envelopes: bytes in, integrity checked, facts out.
 
+mod cbor;
+mod cose;
+mod error;
+mod headers;
+mod jws;
+
 use std::fmt;
+
+pub use error::EnvelopeError;
+use headers::RawHeaders;
 
 use crate::Timestamp;
 use crate::algorithm::SignatureAlgorithm;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, text};
+use crate::chain::{MAX_CHAIN_LENGTH, check_chain};
 use crate::outcome::words;
 use crate::payload::TargetArtifact;
 
@@ -17,6 +27,8 @@ pub const MEDIA_TYPE_COSE: &str = "application/cose";
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
 /// Most bytes of an envelope, the limit of notation-go.
 pub const MAX_ENVELOPE_BYTES: usize = 32 * 1024 * 1024;
+/// Most bytes of a timestamp token. A limit of ours: real ones have 5 to 8 KiB.
+const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
 /// How a signature came to be, and so which trust store and which time count (signing-scheme.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,12 +69,21 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Parses an envelope and verifies its integrity.
+    /// Parses an envelope and verifies its integrity. `media_type` is that of the layer in the signature manifest, and
+    /// is compared exactly (DS-3).
     ///
     /// # Errors
-    /// Whatever makes the envelope unusable at every level: its size, form, headers, signature or chain.
-    pub fn parse(media_type: &str, _bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        Err(EnvelopeError::UnsupportedMediaType { media_type: media_type.to_owned() })
+    /// Whatever makes the envelope unusable at every level: its size (at most [`MAX_ENVELOPE_BYTES`], ten certificates
+    /// of 64 KiB), form, headers, payload, a signature that the leaf's key did not make, a chain that breaks a rule.
+    pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        if bytes.len() > MAX_ENVELOPE_BYTES {
+            return Err(EnvelopeError::TooLarge { size: bytes.len(), max: MAX_ENVELOPE_BYTES });
+        }
+        match media_type {
+            MEDIA_TYPE_JWS => jws::parse(bytes)?.verify(),
+            MEDIA_TYPE_COSE => cose::parse(bytes)?.verify(),
+            _ => Err(EnvelopeError::UnsupportedMediaType { media_type: text(media_type) }),
+        }
     }
 
     /// [`MEDIA_TYPE_JWS`] or [`MEDIA_TYPE_COSE`].
@@ -136,14 +157,62 @@ impl Envelope {
     }
 }
 
-/// Why bytes are not a sound signature envelope.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnvelopeError {
-    /// The media type is neither JWS nor COSE.
-    #[error("signature envelope format {media_type:?} is not supported")]
-    UnsupportedMediaType {
-        /// The media type asked for.
-        media_type: String,
-    },
+/// An envelope taken apart, of which nothing may be believed yet.
+struct Unverified {
+    media_type: &'static str,
+    signing_input: Vec<u8>,
+    signature: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+    certificates: Vec<Vec<u8>>,
+    timestamp_token: Option<Vec<u8>>,
+    signing_agent: Option<String>,
+    /// What the protected headers say, or why they cannot be understood. That is an error only after the signature
+    /// was verified: of a forged envelope it is the forgery that is worth reporting.
+    headers: Result<RawHeaders, EnvelopeError>,
+    payload: Vec<u8>,
+}
+
+impl Unverified {
+    fn verify(self) -> Result<Envelope, EnvelopeError> {
+        let certificate_chain = parse_chain(&self.certificates)?;
+        let leaf = certificate_chain.first().ok_or(EnvelopeError::ChainMissing)?.clone();
+        // JW-6, CO-3: the algorithm follows from the leaf's key; the envelope only repeats it.
+        let algorithm = check_chain(&certificate_chain)?;
+        if algorithm != self.algorithm {
+            return Err(EnvelopeError::AlgorithmUnsupported { found: self.algorithm.to_string() });
+        }
+        if self.signature.is_empty() {
+            return Err(EnvelopeError::SignatureMissing);
+        }
+        if !leaf.key().verifies_envelope(algorithm, &self.signing_input, &self.signature) {
+            return Err(EnvelopeError::SignatureInvalid);
+        }
+        let headers = self.headers?.check()?;
+        Ok(Envelope {
+            media_type: self.media_type,
+            signing_scheme: headers.scheme,
+            algorithm,
+            signing_time: headers.signing_time,
+            expiry: headers.expiry,
+            target: TargetArtifact::from_payload(&self.payload)?,
+            certificate_chain,
+            leaf,
+            timestamp_token: self.timestamp_token,
+            signature: self.signature,
+            signing_agent: self.signing_agent,
+            verification_plugin: headers.verification_plugin,
+            unknown_critical: headers.unknown_critical,
+        })
+    }
+}
+
+/// JW-3, CO-10.
+fn parse_chain(certificates: &[Vec<u8>]) -> Result<Vec<Certificate>, EnvelopeError> {
+    if certificates.len() > MAX_CHAIN_LENGTH {
+        return Err(EnvelopeError::ChainTooLong { max: MAX_CHAIN_LENGTH });
+    }
+    let parse = |(index, der): (usize, &Vec<u8>)| {
+        Certificate::from_der(der).map_err(|error| EnvelopeError::Certificate { index, error })
+    };
+    certificates.iter().enumerate().map(parse).collect()
 }

@@ -158,17 +158,17 @@ fn split_at_unescaped_equals(part: &str) -> Option<(&str, &str)> {
 /// are not UTF-8.
 fn unescape(text: &str) -> Option<String> {
     let text = text.trim_start_matches(' ');
-    let trimmed = text.trim_end_matches(' ');
-    let trailing_backslashes = trimmed.bytes().rev().take_while(|b| *b == b'\\').count();
-    let trimmed = match (trimmed.len() == text.len(), trailing_backslashes.is_multiple_of(2)) {
-        (true, _) => trimmed,
-        // The last backslash escapes the first of the trailing spaces.
-        (false, false) => text.get(..trimmed.len().checked_add(1)?)?,
-        // An escaped backslash, then spaces. go-ldap takes one of the spaces as part of the value; stricter than
+    let mut trimmed = text.trim_end_matches(' ');
+    let backslashes = trimmed.bytes().rev().take_while(|b| *b == b'\\').count();
+    if backslashes > 0 && trimmed.len() < text.len() {
+        // An escaped backslash and then spaces: go-ldap takes one of them as part of the value; stricter than
         // notation-go, this is refused rather than guessed.
-        (false, true) if trailing_backslashes > 0 => return None,
-        (false, true) => trimmed,
-    };
+        if backslashes.is_multiple_of(2) {
+            return None;
+        }
+        // The last backslash escapes the first of the spaces.
+        trimmed = text.get(..trimmed.len().checked_add(1)?)?;
+    }
     let mut bytes = Vec::with_capacity(trimmed.len());
     let mut rest = trimmed.bytes();
     while let Some(byte) = rest.next() {

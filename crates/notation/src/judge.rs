@@ -1,56 +1,246 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The judgement: envelope, policy, trust, revocation answers and time in, outcome out.
+//! The judgement: envelope, policy, trust, revocation answers and time in, outcome out. Nothing here asks anybody
+//! anything, so the same arguments give the same outcome, whenever and wherever.
+
+mod authenticity;
+mod timestamp;
 
 use crate::Timestamp;
+use crate::certificate::{Certificate, text};
 use crate::envelope::{Envelope, EnvelopeError};
-use crate::outcome::{Check, CheckResult, CheckType, Outcome, Reason, Verdict};
+use crate::outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 use crate::payload::TargetArtifact;
-use crate::policy::Statement;
+use crate::policy::{Action, Level, Statement};
 use crate::trust_store::TrustStores;
 
-/// What OCSP responders and revocation lists said. Empty in this version: nothing is asked yet, and `judge` answers
-/// `RevocationUnknown` for every chain that names an endpoint.
+use authenticity::check_authenticity;
+use timestamp::check_authentic_timestamp;
+
+/// What OCSP responders and revocation lists said about the certificates of a chain. It is empty in this version:
+/// nothing is asked yet, and every chain that names an endpoint is judged `RevocationUnknown`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RevocationAnswers {}
 
-/// Judges one signature.
+/// Judges one signature: whether it says, by this statement and these trust stores, that `subject` is trusted at `now`.
+///
+/// The checks are made in the order integrity (with the match of the artifact and the demands of the signer),
+/// authenticity (trust store, then identity), expiry, authentic timestamp, revocation. The first *enforced* check that
+/// does not pass decides the outcome, and the checks after it are not evaluated: about a signature that is not from a
+/// trusted signer, nothing that it says is worth reporting. A check whose action is `log` never decides; what did not
+/// pass stands in the message, with reason [`Reason::FailuresLogged`]. A check whose action is `skip` is not evaluated.
+///
+/// A statement of level `skip` judges nothing. Callers report that without asking; if they do ask, the outcome is
+/// [`Verdict::Unknown`] with [`Reason::LevelSkip`] and no check evaluated, never Verified.
 pub fn judge(
-    _envelope: &Envelope,
-    _subject: &TargetArtifact,
+    envelope: &Envelope,
+    subject: &TargetArtifact,
     statement: &Statement,
-    _stores: &TrustStores,
-    _revocation: &RevocationAnswers,
-    _now: Timestamp,
+    stores: &TrustStores,
+    revocation: &RevocationAnswers,
+    now: Timestamp,
 ) -> Outcome {
-    not_evaluated(statement)
+    let mut record = Record::new(statement);
+    if statement.level() == Level::Skip {
+        return record.skipped();
+    }
+    let mut anchor = None;
+    record.run(CheckType::Integrity, || check_integrity(envelope, subject));
+    record.run(CheckType::Authenticity, || {
+        let (finding, found) = check_authenticity(envelope, statement, stores);
+        anchor = found;
+        finding
+    });
+    record.run(CheckType::Expiry, || check_expiry(envelope, now));
+    record.run(CheckType::AuthenticTimestamp, || check_authentic_timestamp(envelope, statement, stores, now));
+    record.run(CheckType::Revocation, || check_revocation(envelope, revocation));
+    record.conclude(envelope, anchor)
 }
 
 impl Outcome {
-    /// The outcome of a signature that could not even be parsed: integrity failed, at every level but `skip`.
+    /// The outcome of a signature that could not even be parsed: integrity failed, which every level but `skip`
+    /// enforces. (For level `skip` it is what [`judge`] says there.)
     pub fn broken(statement: &Statement, error: &EnvelopeError) -> Outcome {
-        let mut outcome = not_evaluated(statement);
-        outcome.verdict = Verdict::Failed;
-        outcome.reason = Reason::IntegrityFailed;
-        outcome.message = error.to_string();
-        outcome
+        let mut record = Record::new(statement);
+        if statement.level() == Level::Skip {
+            return record.skipped();
+        }
+        let message = error.to_string();
+        record.run(CheckType::Integrity, || Finding::failed(Reason::IntegrityFailed, message.clone()));
+        Outcome {
+            verdict: Verdict::Failed,
+            reason: Reason::IntegrityFailed,
+            message,
+            checks: record.checks,
+            anchor: None,
+            next_change: None,
+        }
     }
 }
 
-fn not_evaluated(statement: &Statement) -> Outcome {
-    let checks = CheckType::ALL.map(|check| Check {
-        check,
-        action: statement.actions().of(check),
-        result: CheckResult::NotEvaluated,
-        reason: None,
-        message: String::new(),
-    });
-    Outcome {
-        verdict: Verdict::Unknown,
-        reason: Reason::LevelSkip,
-        message: "nothing was judged".to_owned(),
-        checks,
-        anchor: None,
-        next_change: None,
+/// How one check ended, and when time may end it differently.
+struct Finding {
+    result: CheckResult,
+    reason: Option<Reason>,
+    message: String,
+    until: Option<Timestamp>,
+}
+
+impl Finding {
+    fn passed(message: impl Into<String>) -> Self {
+        Self { result: CheckResult::Passed, reason: None, message: message.into(), until: None }
+    }
+
+    fn failed(reason: Reason, message: impl Into<String>) -> Self {
+        Self { result: CheckResult::Failed, reason: Some(reason), message: message.into(), until: None }
+    }
+
+    fn unknown(reason: Reason, message: impl Into<String>) -> Self {
+        Self { result: CheckResult::Unknown, reason: Some(reason), message: message.into(), until: None }
+    }
+
+    fn until(self, instant: Option<Timestamp>) -> Self {
+        Self { until: instant, ..self }
+    }
+}
+
+/// The checks as they are made.
+struct Record {
+    checks: [Check; 5],
+    decided: Option<(Verdict, Reason, String)>,
+    next_change: Option<Timestamp>,
+}
+
+impl Record {
+    fn new(statement: &Statement) -> Self {
+        let checks = CheckType::ALL.map(|check| {
+            let action = statement.actions().of(check);
+            let message = if action == Action::Skip { "the policy skips this check" } else { "" };
+            Check { check, action, result: CheckResult::NotEvaluated, reason: None, message: message.to_owned() }
+        });
+        Self { checks, decided: None, next_change: None }
+    }
+
+    fn run(&mut self, check_type: CheckType, evaluate: impl FnOnce() -> Finding) {
+        let Some(check) = self.checks.iter_mut().find(|check| check.check == check_type) else { return };
+        if self.decided.is_some() || check.action == Action::Skip {
+            return;
+        }
+        let Finding { result, reason, message, until } = evaluate();
+        self.next_change = self.next_change.into_iter().chain(until).min();
+        if check.action == Action::Enforce
+            && let Some(reason) = reason
+        {
+            let verdict = if result == CheckResult::Unknown { Verdict::Unknown } else { Verdict::Failed };
+            self.decided = Some((verdict, reason, message.clone()));
+        }
+        (check.result, check.reason, check.message) = (result, reason, message);
+    }
+
+    fn skipped(self) -> Outcome {
+        Outcome {
+            verdict: Verdict::Unknown,
+            reason: Reason::LevelSkip,
+            message: "nothing was judged: the level of the statement is skip".to_owned(),
+            checks: self.checks,
+            anchor: None,
+            next_change: None,
+        }
+    }
+
+    fn conclude(self, envelope: &Envelope, anchor: Option<Anchor>) -> Outcome {
+        let signer = signer(envelope, anchor.as_ref());
+        let logged: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| check.reason.is_some())
+            .map(|check| format!("{} {}: {}", check.check, check.result.as_str().to_lowercase(), check.message))
+            .collect();
+        let (verdict, reason, message) = match self.decided {
+            Some((verdict, reason, message)) => (verdict, reason, format!("{message}; {signer}")),
+            None if logged.is_empty() => (Verdict::Verified, Reason::SignatureValid, signer),
+            None => {
+                let message = format!("{signer}; not enforced: {}", logged.join("; "));
+                (Verdict::Verified, Reason::FailuresLogged, message)
+            }
+        };
+        Outcome { verdict, reason, message, checks: self.checks, anchor, next_change: self.next_change }
+    }
+}
+
+/// Who signed, as a fact only if authenticity passed, which is when there is an anchor.
+fn signer(envelope: &Envelope, anchor: Option<&Anchor>) -> String {
+    let subject = text(envelope.leaf().subject());
+    let signer = match anchor {
+        Some(anchor) => format!("signed by {subject} ({})", anchor.store),
+        None => format!("the signature claims to be from {subject}"),
+    };
+    match envelope.expiry() {
+        Some(expiry) if anchor.is_some() => format!("{signer}, expires {expiry}"),
+        _ => signer,
+    }
+}
+
+/// The envelope was parsed, so its signature fits. What is left is whether it is about this artifact (DS-13, WF:
+/// "content descriptor mismatch"), and whether the signer asks for what is not known here. LV-3: no level softens
+/// either.
+fn check_integrity(envelope: &Envelope, subject: &TargetArtifact) -> Finding {
+    let target = envelope.target();
+    if target != subject {
+        let message = format!(
+            "the signature is about {} {} of {} bytes, not about {} {} of {} bytes",
+            text(&target.media_type),
+            text(&target.digest),
+            target.size,
+            text(&subject.media_type),
+            text(&subject.digest),
+            subject.size
+        );
+        return Finding::failed(Reason::SubjectMismatch, message);
+    }
+    // PL-3: no plugins run here, so a signature that needs one cannot be judged by what it says.
+    if let Some(plugin) = envelope.verification_plugin() {
+        let name = plugin.name.as_deref().map_or_else(|| "without a name".to_owned(), text);
+        let version = plugin.minimum_version.as_deref().map_or_else(String::new, |v| format!(" {} or later", text(v)));
+        let message = format!("the signature requires the verification plugin {name}{version}; plugins are not run");
+        return Finding::failed(Reason::ExtensionUnsupported, message);
+    }
+    // PL-4, SIG: "critical". Off-spec: notation-go ignores them if no plugin is asked for (D3).
+    if let Some(attribute) = envelope.unknown_critical_attributes().first() {
+        let message = format!("the signature has the critical attribute {:?}, which is not known", text(attribute));
+        return Finding::failed(Reason::ExtensionUnsupported, message);
+    }
+    Finding::passed(format!("{} signature over this artifact", envelope.algorithm()))
+}
+
+/// EX-1: expired from the very instant on (D9), whatever the certificates say.
+fn check_expiry(envelope: &Envelope, now: Timestamp) -> Finding {
+    match envelope.expiry() {
+        None => Finding::passed("the signature does not expire"),
+        Some(expiry) if now >= expiry => {
+            Finding::failed(Reason::SignatureExpired, format!("the signature expired at {expiry}"))
+        }
+        Some(expiry) => Finding::passed(format!("the signature expires at {expiry}")).until(Some(expiry)),
+    }
+}
+
+/// RV-2, RV-5: what would have to be asked about the certificates below the root. This version asks nobody, so a chain
+/// that names anybody to ask is undecided; one that does not has nothing that could be learnt (D23).
+fn check_revocation(envelope: &Envelope, revocation: &RevocationAnswers) -> Finding {
+    let RevocationAnswers {} = revocation;
+    let (_root, below_root) = match envelope.certificate_chain() {
+        [below @ .., root] => (Some(root), below),
+        [] => (None, &[][..]),
+    };
+    let names_endpoint = |certificate: &&Certificate| certificate.extensions().names_revocation_endpoint;
+    match below_root.iter().find(names_endpoint) {
+        None => Finding::passed("no certificate names a revocation endpoint: nothing to check"),
+        Some(certificate) => {
+            let message = format!(
+                "the certificate {} says where to ask for its revocation, and this version does not ask yet",
+                text(certificate.subject())
+            );
+            Finding::unknown(Reason::RevocationUnknown, message)
+        }
     }
 }

@@ -9,9 +9,12 @@
 )]
 
 mod algorithm;
+mod asn1;
 mod certificate;
+mod chain;
 mod envelope;
 mod identity;
+mod json;
 mod judge;
 mod outcome;
 mod payload;
@@ -21,7 +24,11 @@ mod trust_store;
 pub use jiff::Timestamp;
 
 pub use algorithm::SignatureAlgorithm;
-pub use certificate::{Certificate, CertificateError, parse_certificates};
+pub use certificate::{
+    Certificate, CertificateError, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_FILE_BYTES, MAX_CERTIFICATES_PER_FILE,
+    parse_certificates,
+};
+pub use chain::{ChainError, ChainProblem, MAX_CHAIN_LENGTH};
 pub use envelope::{
     ARTIFACT_TYPE, Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, SigningScheme,
     VerificationPlugin,

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A walk over DER that hands out the bytes as received.
+//!
+//! Signatures are verified over the very bytes that came in, so nothing is decoded into a structure and encoded
+//! again. Object identifiers stay bytes too: an arc may be wider than any integer that a library chose for it.
+
+use der::asn1::AnyRef;
+use der::{Decode, Header, Reader, SliceReader, Tag, Tagged};
+
+/// The elements inside a constructed value, read one after the other.
+pub(crate) struct Elements<'a> {
+    reader: SliceReader<'a>,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of a SEQUENCE; `bytes` must be exactly that one.
+    pub(crate) fn of_sequence(bytes: &'a [u8]) -> der::Result<Self> {
+        let sequence = AnyRef::from_der(bytes)?;
+        sequence.tag().assert_eq(Tag::Sequence)?;
+        Self::inside(sequence.value())
+    }
+
+    /// The elements of a value whose tag and length are gone already.
+    pub(crate) fn inside(value: &'a [u8]) -> der::Result<Self> {
+        Ok(Self { reader: SliceReader::new(value)? })
+    }
+
+    /// The next element with tag and length.
+    pub(crate) fn raw(&mut self) -> der::Result<&'a [u8]> {
+        self.reader.tlv_bytes()
+    }
+
+    /// The next element.
+    pub(crate) fn any(&mut self) -> der::Result<AnyRef<'a>> {
+        AnyRef::decode(&mut self.reader)
+    }
+
+    /// The value of the next element, which must have this tag.
+    pub(crate) fn value(&mut self, tag: Tag) -> der::Result<&'a [u8]> {
+        let element = self.any()?;
+        element.tag().assert_eq(tag)?;
+        Ok(element.value())
+    }
+
+    /// The value of the next element if it has this tag; else none, and nothing is read.
+    pub(crate) fn optional(&mut self, tag: Tag) -> der::Result<Option<&'a [u8]>> {
+        if self.is_empty() || Header::peek(&self.reader)?.tag() != tag {
+            return Ok(None);
+        }
+        self.value(tag).map(Some)
+    }
+
+    /// The next element, decoded as a structure.
+    pub(crate) fn decode<T: Decode<'a, Error = der::Error>>(&mut self) -> der::Result<T> {
+        self.reader.decode()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    /// Errs if anything is left.
+    pub(crate) fn finish(self) -> der::Result<()> {
+        self.reader.finish()
+    }
+}
+
+/// An object identifier in dotted form, from its DER value. None if it is not one, or an arc is wider than 128 bits.
+pub(crate) fn dotted(value: &[u8]) -> Option<String> {
+    let mut arcs = Vec::new();
+    let mut arc: u128 = 0;
+    let mut complete = true;
+    for byte in value {
+        arc = arc.checked_mul(128)?.checked_add(u128::from(byte & 0x7f))?;
+        complete = byte & 0x80 == 0;
+        if complete {
+            arcs.push(arc);
+            arc = 0;
+        }
+    }
+    let (first, rest) = arcs.split_first()?;
+    if !complete {
+        return None;
+    }
+    // X.690 8.19.4: the first two arcs share one number.
+    let top = (*first / 40).min(2);
+    let second = first.checked_sub(top.checked_mul(40)?)?;
+    Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The certificate extensions that the Notary Project gives a meaning to, and whether a certificate says where its
+//! revocation can be asked.
+
+use std::collections::BTreeSet;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc5280, rfc5912};
+use der::asn1::BitStringRef;
+use der::{Decode, Tag};
+use x509_cert::ext::pkix::BasicConstraints;
+
+use crate::asn1::{Elements, dotted};
+
+/// An extension's value, and whether it is critical.
+#[derive(Clone, Debug)]
+pub(crate) struct Marked<T> {
+    pub(crate) critical: bool,
+    pub(crate) value: T,
+}
+
+/// What the extensions of a certificate say. CC-9: nothing beside these is evaluated, critical or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extensions {
+    pub(crate) basic_constraints: Option<Marked<BasicConstraints>>,
+    pub(crate) key_usage: Option<Marked<KeyUsage>>,
+    pub(crate) extended_key_usage: Option<Vec<ExtendedKeyUsage>>,
+    pub(crate) names_revocation_endpoint: bool,
+}
+
+/// The nine bits of RFC 5280 section 4.2.1.3.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyUsage(u16);
+
+impl KeyUsage {
+    pub(crate) const DIGITAL_SIGNATURE: u16 = 1;
+    pub(crate) const KEY_CERT_SIGN: u16 = 1 << 5;
+    /// What a code-signing leaf must not be for, with names for messages (CC-5).
+    pub(crate) const FORBIDDEN_FOR_LEAF: [(u16, &str); 7] = [
+        (1 << 2, "keyEncipherment"),
+        (1 << 3, "dataEncipherment"),
+        (1 << 4, "keyAgreement"),
+        (1 << 5, "keyCertSign"),
+        (1 << 6, "cRLSign"),
+        (1 << 7, "encipherOnly"),
+        (1 << 8, "decipherOnly"),
+    ];
+
+    pub(crate) fn has(self, bit: u16) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn from_der(value: &[u8]) -> der::Result<Self> {
+        let bits = BitStringRef::from_der(value)?;
+        let set = (0..9_usize).filter(|position| bits.get(*position) == Some(true));
+        Ok(Self(set.fold(0, |all, position| all | (1 << position))))
+    }
+}
+
+/// An extended key usage, as far as it matters for signing artifacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExtendedKeyUsage {
+    /// One that a code-signing leaf must not have, by its name in RFC 5280.
+    Forbidden(&'static str),
+    /// Any other.
+    Allowed,
+}
+
+impl ExtendedKeyUsage {
+    /// CC-6. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification.
+    fn from_oid(oid: &[u8]) -> Self {
+        const FORBIDDEN: [(ObjectIdentifier, &str); 6] = [
+            (rfc5912::ANY_EXTENDED_KEY_USAGE, "anyExtendedKeyUsage"),
+            (rfc5912::ID_KP_SERVER_AUTH, "serverAuth"),
+            (rfc5912::ID_KP_CLIENT_AUTH, "clientAuth"),
+            (rfc5912::ID_KP_EMAIL_PROTECTION, "emailProtection"),
+            (rfc5912::ID_KP_TIME_STAMPING, "timeStamping"),
+            (rfc5912::ID_KP_OCSP_SIGNING, "OCSPSigning"),
+        ];
+        match FORBIDDEN.iter().find(|(forbidden, _)| forbidden.as_bytes() == oid) {
+            Some((_, name)) => Self::Forbidden(name),
+            None => Self::Allowed,
+        }
+    }
+}
+
+/// Why extensions cannot be read: which, and what about it.
+pub(crate) struct ExtensionError {
+    pub(crate) extension: String,
+    pub(crate) problem: String,
+}
+
+impl Extensions {
+    /// Reads `Extensions`, the SEQUENCE inside `[3]`.
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, ExtensionError> {
+        let whole = |error: der::Error| ExtensionError { extension: "list".to_owned(), problem: error.to_string() };
+        let mut extensions = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut elements = Elements::of_sequence(der).map_err(whole)?;
+        while !elements.is_empty() {
+            let (oid, critical, value) = parse_extension(&mut elements).map_err(whole)?;
+            let name = || dotted(oid).unwrap_or_else(|| "of unknown name".to_owned());
+            if !seen.insert(oid) {
+                return Err(ExtensionError { extension: name(), problem: "is there twice".to_owned() });
+            }
+            extensions
+                .take(oid, critical, value)
+                .map_err(|error| ExtensionError { extension: name(), problem: error.to_string() })?;
+        }
+        Ok(extensions)
+    }
+
+    fn take(&mut self, oid: &[u8], critical: bool, value: &[u8]) -> der::Result<()> {
+        let is = |known: ObjectIdentifier| known.as_bytes() == oid;
+        if is(rfc5280::ID_CE_BASIC_CONSTRAINTS) {
+            self.basic_constraints = Some(Marked { critical, value: BasicConstraints::from_der(value)? });
+        } else if is(rfc5280::ID_CE_KEY_USAGE) {
+            self.key_usage = Some(Marked { critical, value: KeyUsage::from_der(value)? });
+        } else if is(rfc5280::ID_CE_EXT_KEY_USAGE) {
+            self.extended_key_usage = Some(parse_extended_key_usage(value)?);
+        } else if is(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS) {
+            // Unreadable counts as an endpoint: then revocation is unknown, rather than nothing to ask.
+            self.names_revocation_endpoint |= names_ocsp_responder(value).unwrap_or(true);
+        } else if is(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS) || is(rfc5280::ID_CE_FRESHEST_CRL) {
+            self.names_revocation_endpoint = true;
+        }
+        Ok(())
+    }
+}
+
+fn parse_extension<'a>(elements: &mut Elements<'a>) -> der::Result<(&'a [u8], bool, &'a [u8])> {
+    let mut fields = Elements::inside(elements.value(Tag::Sequence)?)?;
+    let oid = fields.value(Tag::ObjectIdentifier)?;
+    let critical = match fields.optional(Tag::Boolean)? {
+        None | Some([0x00]) => false,
+        Some([0xff]) => true,
+        Some(_) => return Err(Tag::Boolean.value_error().into()),
+    };
+    let value = fields.value(Tag::OctetString)?;
+    fields.finish()?;
+    Ok((oid, critical, value))
+}
+
+fn parse_extended_key_usage(value: &[u8]) -> der::Result<Vec<ExtendedKeyUsage>> {
+    let mut usages = Vec::new();
+    let mut elements = Elements::of_sequence(value)?;
+    while !elements.is_empty() {
+        usages.push(ExtendedKeyUsage::from_oid(elements.value(Tag::ObjectIdentifier)?));
+    }
+    Ok(usages)
+}
+
+/// Whether an authority information access extension has an entry for OCSP, wherever that points.
+fn names_ocsp_responder(value: &[u8]) -> der::Result<bool> {
+    let mut found = false;
+    let mut elements = Elements::of_sequence(value)?;
+    while !elements.is_empty() {
+        let mut description = Elements::inside(elements.value(Tag::Sequence)?)?;
+        found |= description.value(Tag::ObjectIdentifier)? == rfc5912::ID_AD_OCSP.as_bytes();
+    }
+    Ok(found)
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Names of certificates, printed as Go's `pkix.Name.String` prints them: the form that notation compares trusted
+//! identities with, and that its users know from `notation inspect`.
+
+use std::fmt::Write as _;
+
+use der::{Tag, Tagged};
+
+use crate::asn1::{Elements, dotted};
+
+/// Attribute types that Go has a short name for, with the last byte of their identifier 2.5.4.x, in the order in
+/// which Go prints them.
+const SHORT_NAMES: [(u8, &str); 9] = [
+    (5, "SERIALNUMBER"),
+    (3, "CN"),
+    (11, "OU"),
+    (10, "O"),
+    (17, "POSTALCODE"),
+    (9, "STREET"),
+    (7, "L"),
+    (8, "ST"),
+    (6, "C"),
+];
+const COMMON_NAME: u8 = 3;
+const SERIAL_NUMBER: u8 = 5;
+
+/// A name, printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_field_names)] // a common name is called that
+pub(crate) struct Name {
+    /// The printed form.
+    pub(crate) printed: String,
+    /// The last common name.
+    pub(crate) common_name: Option<String>,
+    /// The first attribute type with a short name that occurs twice. Go drops all but the last CN and SERIALNUMBER
+    /// when it prints, so the printed form alone does not tell.
+    pub(crate) repeated: Option<&'static str>,
+}
+
+struct Attribute<'a> {
+    oid: &'a [u8],
+    raw_value: &'a [u8],
+    value: Option<String>,
+}
+
+impl Attribute<'_> {
+    fn short_type(&self) -> Option<u8> {
+        match self.oid {
+            [0x55, 0x04, last] if SHORT_NAMES.iter().any(|(number, _)| number == last) => Some(*last),
+            _ => None,
+        }
+    }
+}
+
+impl Name {
+    /// Reads the DER of a `Name`.
+    pub(crate) fn from_der(der: &[u8]) -> der::Result<Self> {
+        let attributes = parse(der)?;
+        let values_of = |number: u8| attributes.iter().filter(move |a| a.short_type() == Some(number));
+        let common_name = values_of(COMMON_NAME).next_back().and_then(|attribute| attribute.value.clone());
+        let repeated =
+            SHORT_NAMES.iter().find(|(number, _)| values_of(*number).count() > 1).map(|(_, short_name)| *short_name);
+
+        let mut parts = Vec::new();
+        for (number, short_name) in SHORT_NAMES {
+            let values: Vec<&Attribute<'_>> = values_of(number).collect();
+            let shown =
+                match values.as_slice() {
+                    [.., last] if matches!(number, COMMON_NAME | SERIAL_NUMBER) => {
+                        if last.value.as_deref() == Some("") { &[][..] } else { std::slice::from_ref(last) }
+                    }
+                    all => all,
+                };
+            if !shown.is_empty() {
+                parts.push(shown.iter().map(|a| print(short_name, a)).collect::<Vec<_>>().join("+"));
+            }
+        }
+        let others = attributes.iter().filter(|attribute| attribute.short_type().is_none());
+        parts.extend(others.rev().map(print_encoded));
+        Ok(Self { printed: parts.join(","), common_name, repeated })
+    }
+}
+
+fn parse(der: &[u8]) -> der::Result<Vec<Attribute<'_>>> {
+    let mut attributes = Vec::new();
+    let mut sequence = Elements::of_sequence(der)?;
+    while !sequence.is_empty() {
+        let mut set = Elements::inside(sequence.value(Tag::Set)?)?;
+        while !set.is_empty() {
+            let mut pair = Elements::inside(set.value(Tag::Sequence)?)?;
+            let oid = pair.value(Tag::ObjectIdentifier)?;
+            let raw_value = pair.raw()?;
+            pair.finish()?;
+            attributes.push(Attribute { oid, raw_value, value: decode_string(raw_value)? });
+        }
+    }
+    sequence.finish()?;
+    Ok(attributes)
+}
+
+/// The text of a directory string. None if the type is not one that can be compared, or its bytes do not fit it: such
+/// a value is printed in hexadecimal and so matches no identity.
+///
+/// Off-spec: Go reads `T61String` as Latin-1. Its meaning is ambiguous, so here it matches nothing.
+fn decode_string(raw: &[u8]) -> der::Result<Option<String>> {
+    let element = Elements::inside(raw)?.any()?;
+    let value = element.value();
+    let text = || std::str::from_utf8(value).ok().map(str::to_owned);
+    let ascii_if = |legal: fn(u8) -> bool| value.iter().all(|b| legal(*b)).then(text).flatten();
+    Ok(match element.tag() {
+        Tag::Utf8String => text(),
+        Tag::PrintableString => ascii_if(|b| is_printable(b) || matches!(b, b'*' | b'&')),
+        Tag::Ia5String => ascii_if(|b| b.is_ascii()),
+        Tag::NumericString => ascii_if(|b| b.is_ascii_digit() || b == b' '),
+        Tag::BmpString => decode_bmp(value),
+        _ => None,
+    })
+}
+
+fn decode_bmp(value: &[u8]) -> Option<String> {
+    let (units, rest) = value.as_chunks::<2>();
+    let units: Vec<u16> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
+    // Surrogates do not belong into UCS-2: without them each unit is a character.
+    let is_plain = !units.iter().any(|unit| (0xd800..0xe000).contains(unit));
+    (rest.is_empty() && is_plain).then(|| String::from_utf16(&units).ok()).flatten()
+}
+
+/// X.680 41.4, table 10.
+fn is_printable(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b)
+}
+
+fn print(short_name: &str, attribute: &Attribute<'_>) -> String {
+    let Some(value) = &attribute.value else { return print_encoded(attribute) };
+    let last = value.len().saturating_sub(1);
+    let mut printed = format!("{short_name}=");
+    for (at, c) in value.char_indices() {
+        let escape = match c {
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
+            ' ' => at == 0 || at == last,
+            '#' => at == 0,
+            _ => false,
+        };
+        if escape {
+            printed.push('\\');
+        }
+        printed.push(c);
+    }
+    printed
+}
+
+/// `1.2.3=#<hex of the DER>`; a string is encoded anew, as Go does.
+fn print_encoded(attribute: &Attribute<'_>) -> String {
+    let mut printed = dotted(attribute.oid).unwrap_or_else(|| "?".to_owned());
+    printed.push_str("=#");
+    let encoded = attribute.value.as_deref().and_then(encode_string);
+    for byte in encoded.as_deref().unwrap_or(attribute.raw_value) {
+        // Writing to a String does not fail.
+        let _ = write!(printed, "{byte:02x}");
+    }
+    printed
+}
+
+fn encode_string(value: &str) -> Option<Vec<u8>> {
+    let tag = if value.bytes().all(is_printable) { Tag::PrintableString } else { Tag::Utf8String };
+    let any = der::asn1::AnyRef::new(tag, value.as_bytes()).ok()?;
+    der::Encode::to_der(&any).ok()
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! JSON as signatures need it: no member twice, and none that differs from a known one only in case.
+//!
+//! Off-spec: Go's decoder matches member names without regard to case and lets the last of several win (JW-18). Two
+//! programs may then read different things out of one signed text, so here both are errors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool,
+    /// A number that is a natural number below 2^64, written as such.
+    Natural(u64),
+    OtherNumber,
+    String(String),
+    Array(Vec<Json>),
+    Object(Object),
+}
+
+/// The members of a JSON object.
+pub(crate) type Object = BTreeMap<String, Json>;
+
+impl Json {
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+}
+
+/// Parses text that must be exactly one JSON object.
+///
+/// # Errors
+/// A sentence, which may quote from the text.
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err("is not an object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Errs if a member has the name of a known one but for case, as Go compares names.
+pub(crate) fn check_case<'a>(names: impl IntoIterator<Item = &'a str>, known: &[&str]) -> Result<(), String> {
+    for name in names {
+        if let Some(known) = known.iter().find(|known| **known != name && fold(known) == fold(name)) {
+            return Err(format!("has a member {name:?} that differs from {known:?} only in case"));
+        }
+    }
+    Ok(())
+}
+
+/// Upper case, then lower case: the two letters outside of ASCII that Go takes for ASCII ones, U+017F and U+212A,
+/// become these too.
+fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Bool)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Natural(number))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::String(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            array.push(element);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object = Object::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+            let value = members.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Json::Object(object))
+    }
+}
