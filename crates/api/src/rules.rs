@@ -5,7 +5,7 @@
 //! They are what notation-go refuses in a trust policy document, as far as CEL can judge it, in words of the same
 //! class; and what our own fields need. `TP-n` and `DN-n` number Notation's rules as in the conformance documentation.
 //!
-//! A rule sees a field that is absent, `null` being the same (see [`schema::tidy`]), only through `has`. Only functions
+//! A rule learns only through `has` that a field is absent, `null` being the same (see [`schema::tidy`]). Only functions
 //! of Kubernetes 1.29 are used. Everything that a rule walks over is bounded in the schema, because the API server
 //! refuses a definition whose rules it estimates to be too expensive.
 

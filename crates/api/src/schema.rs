@@ -17,8 +17,8 @@ pub(crate) fn status(schema: &mut Schema) {
 
 /// Adapts the schema that is derived from a Rust type to Kubernetes, everywhere below `schema`:
 ///
-/// * An optional field is not nullable. The API server then drops a `null` before it validates, so that `null` and
-///   absence are the same to every rule.
+/// * An optional field may be `null`, which is the same as its absence: a rule's `has` says no (seen on 1.33 and 1.36),
+///   and a default is filled in. Trust policy documents with `null` lists are good documents to Notation.
 /// * A list is atomic: server-side apply replaces it whole and never merges two people's documents.
 /// * Unsigned numbers have a format that Kubernetes knows.
 /// * The lines of a description are joined to paragraphs, which `kubectl explain` breaks as the terminal needs.
@@ -45,9 +45,15 @@ fn tidy_object(object: &mut Map<String, Value>) {
             tidy_object(below);
         }
     }
+    let required: Vec<Value> = object.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    for property in properties.values_mut().filter_map(Value::as_object_mut) {
+    for (name, property) in properties {
+        let Some(property) = property.as_object_mut() else { continue };
         tidy_object(property);
+        // Where there is a default, the API server replaces a null that is not allowed by it.
+        if !required.contains(&json!(name)) && !property.contains_key("default") {
+            property.insert("nullable".to_owned(), json!(true));
+        }
     }
 }
 

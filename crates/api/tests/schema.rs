@@ -75,11 +75,20 @@ fn every_length_is_bounded() {
 
 #[test]
 fn null_and_absence_are_the_same() {
-    // kube makes the status as such nullable; no rule looks at it.
-    let nullable = wrong(|path, schema| {
-        (!schema["nullable"].is_null() && !is_status(path)) || schema["type"].is_array() || schema["anyOf"].is_array()
+    let required = |path: &str| {
+        let mut required = Vec::new();
+        walk(|parent, schema| {
+            for name in schema["required"].as_array().into_iter().flatten() {
+                required.push(format!("{parent}.{}", name.as_str().unwrap()));
+            }
+        });
+        required.iter().any(|name| name == path)
+    };
+    let refusing = wrong(|path, schema| {
+        let property = !path.ends_with("[]") && !path.ends_with("{}") && path.matches('.').count() > 1;
+        property && schema["nullable"] != true && schema["default"].is_null() && !required(path)
     });
-    assert_eq!(nullable, [""; 0]);
+    assert_eq!(refusing, [""; 0]);
 }
 
 #[test]
