@@ -38,8 +38,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Says that a test did not run, and why, where nobody can overlook it: on standard error, past the capture of the
 /// test's output. `./just test` counts these lines.
 pub fn skipped(test: &str, reason: &str) {
-    // If standard error is closed, nobody is there to be told.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}");
+    // On a line of its own: the test runner may have begun one. If standard error is closed, nobody is there to be told.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {test}: {reason}");
 }
 
 /// Makes aws-lc-rs the process's provider of TLS cryptography; doing it again changes nothing.

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Everything that people and CI do with this repository. `./just` runs it without anything installed.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# The conformance vectors are no part of the project: where they lie is told by SEALWATCH_VECTORS, else they are looked
+# for beside the checkout. Tests that need them and find none say so with a line "SKIPPED: …".
+beside := justfile_directory() / "../shared/vectors"
+vectors_folder := env("SEALWATCH_VECTORS", if path_exists(beside) == "true" { canonicalize(beside) } else { "" })
+with_vectors := if vectors_folder == "" { "" } else { "SEALWATCH_VECTORS=" + quote(vectors_folder) }
+
+# Show this list
+[private]
+default:
+    @{{ quote(just_executable()) }} --list --unsorted
+
+# Everything that must hold before a change goes in; ends with one line of counts
+[group('all of it')]
+test:
+    @{{ with_vectors }} dev/test-all
+
+# Watch Sealwatch at work: a real control plane and registry, real signatures, verdicts
+[group('all of it')]
+demo: (tools "kube" "notation" "olareg")
+    cargo build --locked -p sealwatch -p sealwatch-e2e --bins
+    cargo run --quiet --locked -p sealwatch-e2e --bin demo
+
+# Build the programs (debug)
+[group('build')]
+build:
+    cargo build --locked --workspace --bins
+
+# Build the programs (release)
+[group('build')]
+release:
+    cargo build --locked --release -p sealwatch
+
+# Build the pinned test tools into the user's cache: kube notation olareg distribution
+[group('build')]
+tools *names="kube notation olareg distribution":
+    @e2e/tools/build {{ names }} >/dev/null
+
+# Unit tests and vectors of all crates; no network, no processes. ARGS go to cargo test
+[group('test')]
+unit *args:
+    {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e {{ args }}
+
+# The conformance vectors only (their folder: SEALWATCH_VECTORS)
+[group('test')]
+vectors:
+    {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e --test 'vectors*' -- --show-output
+
+# Tests against a real control plane, real registries and notation. ARGS go to cargo test
+[group('test')]
+e2e *args: (tools "kube" "notation" "olareg" "distribution")
+    cargo build --locked -p sealwatch
+    {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
+
+# Keep the tests' control plane up until Ctrl-D; tests started meanwhile use it
+[group('test')]
+cluster: (tools "kube")
+    @echo "its supervisor's process id, its address and its kubeconfig follow; Ctrl-D ends it" >&2
+    cargo run --quiet --locked -p sealwatch-e2e --bin testenv-supervisor -- hold
+
+# Format everything
+[group('check')]
+fmt:
+    cargo fmt --all
+
+# Formatting and clippy, warnings are errors
+[group('check')]
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Licences, bans and sources of the dependencies
+[group('check')]
+deny:
+    @dev/deny
+
+# Documentation of all crates, warnings are errors; target/doc/sealwatch/index.html
+[group('check')]
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+# Write what is generated and committed: config/crd
+[group('generate')]
+generate:
+    cargo run --quiet --locked -p sealwatch-api --example crds config/crd
+
+# Fail if what is generated and committed is out of date
+[group('generate')]
+generated-check:
+    @dev/generated-check
+
+# Remove what was built here; the tools in the user's cache stay
+[group('build')]
+clean:
+    cargo clean
+    rm -rf build
