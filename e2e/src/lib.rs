@@ -4,4 +4,5 @@
 //!
 //! Nothing in here ships. Everything listens on loopback only.
 
+pub mod scene;
 pub mod testenv;
