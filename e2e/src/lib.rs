@@ -5,4 +5,5 @@
 //! Nothing in here ships. Everything listens on loopback only.
 
 pub mod scene;
+pub mod stage;
 pub mod testenv;

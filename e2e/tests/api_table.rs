@@ -134,7 +134,8 @@ async fn nothing_of_somebody_elses_status_survives_the_operators() -> Result<()>
     let forged = json!({ "verdict": "Verified", "signature": { "signer": { "subject": "CN=forged" } } });
     let somebody = PatchParams::apply("somebody").force();
     images.patch_status("forged", &somebody, &Patch::Apply(object("status", forged))).await?;
-    let truth = json!({ "verdict": "Failed", "reason": "NoSignature", "signature": { "mediaType": "application/cose" } });
+    let truth =
+        json!({ "verdict": "Failed", "reason": "NoSignature", "signature": { "mediaType": "application/cose" } });
     images.patch_status("forged", &operator, &Patch::Apply(object("status", truth.clone()))).await?;
 
     let status = images.get("forged").await?.status.ok_or("the status is gone")?;
@@ -187,10 +188,7 @@ async fn kubectl_prints_the_documented_tables() -> Result<()> {
         ]
     );
     let wide = table(&["imageverifications", "-o", "wide"]).await?;
-    assert_eq!(
-        wide[0],
-        "NAME IMAGE VERDICT REASON SIGNER PODS SINCE POLICY DIGEST LAST VERIFIED SIGNER EXPIRES"
-    );
+    assert_eq!(wide[0], "NAME IMAGE VERDICT REASON SIGNER PODS SINCE POLICY DIGEST LAST VERIFIED SIGNER EXPIRES");
     assert!(wide[1].ends_with(&format!("microsoft {digest} 2031-01-02T03:04:05Z")), "{}", wide[1]);
     let policies = table(&["tp"]).await?;
     assert_eq!(policies[0], "NAME IMAGES VERIFIED FAILED UNKNOWN READY LAST SCAN AGE");
@@ -210,7 +208,10 @@ const NOTATION_POLICIES: [(&str, &[&str]); 42] = [
     ("empty_trusted_identity_trustpolicy.json", &["has an empty trusted identity"]),
     ("generate_test_trustpolicy.json", &[]),
     ("invalid_registry_scope_trustpolicy.json", &[]),
-    ("invalid_trust_store_trustpolicy.json", &["a trust store that is not defined in spec.trustStores: ca:invalid_store"]),
+    (
+        "invalid_trust_store_trustpolicy.json",
+        &["a trust store that is not defined in spec.trustStores: ca:invalid_store"],
+    ),
     ("invalid_trusted_identity_trustpolicy.json", &[]),
     ("malformed_registry_scope_trustpolicy.json", &["is not valid, it must be a registry and a repository"]),
     ("malformed_trust_store_trustpolicy.json", &["uses an unsupported trust store name", "not defined"]),
@@ -386,7 +387,8 @@ impl Server {
     async fn judge(&self, name: &str, document: &Value, expected: &[String]) -> Result<Option<String>> {
         let object: DynamicObject = serde_json::from_value(document.clone())?;
         let kind = document["kind"].as_str().unwrap_or_default();
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(sealwatch_api::GROUP, sealwatch_api::VERSION, kind));
+        let resource =
+            ApiResource::from_gvk(&GroupVersionKind::gvk(sealwatch_api::GROUP, sealwatch_api::VERSION, kind));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
         let apply = PatchParams::apply("api-table").dry_run();
         let applied = api.patch(&object.name_any(), &apply, &Patch::Apply(document)).await;
@@ -416,7 +418,8 @@ fn surprise(name: &str, expected: &[String], error: Option<&Error>) -> Option<St
         }
         Some(other) => vec![other.to_string()],
     };
-    let unmet: Vec<_> = expected.iter().filter(|text| !messages.iter().any(|message| message.contains(*text))).collect();
+    let unmet: Vec<_> =
+        expected.iter().filter(|text| !messages.iter().any(|message| message.contains(*text))).collect();
     let noise: Vec<_> = messages.iter().filter(|message| !expected.iter().any(|text| message.contains(text))).collect();
     (!unmet.is_empty() || !noise.is_empty()).then(|| format!("{name}: missing {unmet:?}, besides {noise:?}"))
 }

@@ -62,8 +62,10 @@ async fn config(arguments: &OperatorArguments) -> Result<Config, String> {
 }
 
 fn log(format: LogFormat) {
+    use std::io::IsTerminal as _;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second subscriber cannot be set in this process; were it so, its log would do.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -51,7 +51,9 @@ pub fn trust_policies(
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static {
     let seen = Arc::clone(&context);
-    let events = watcher(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), config()).default_backoff().reflect(writer);
+    let events = watcher(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), config())
+        .default_backoff()
+        .reflect(writer);
     noted(events, "TrustPolicy", Arc::clone(&context))
         .inspect_ok(move |event| on_trust_policy(event, &seen))
         .touched_objects()
@@ -112,11 +114,13 @@ fn on_image_verification(event: &Event<ImageVerification>, context: &Context) {
 
 /// The pods: into the index of running images. Never ends.
 pub async fn pods(client: Client, context: Arc<Context>) {
-    let events = watcher(api::<SlimPod>(client, context.settings.namespace.as_deref()), config()).default_backoff().modify(|pod| {
-        pod.metadata.managed_fields = None;
-        pod.metadata.annotations = None;
-        pod.metadata.owner_references = None;
-    });
+    let events = watcher(api::<SlimPod>(client, context.settings.namespace.as_deref()), config())
+        .default_backoff()
+        .modify(|pod| {
+            pod.metadata.managed_fields = None;
+            pod.metadata.annotations = None;
+            pod.metadata.owner_references = None;
+        });
     let events = noted(events, "Pod", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
@@ -145,7 +149,8 @@ fn on_pod(event: &Event<SlimPod>, running: &mut RunningIndex) -> Vec<String> {
 
 /// The names and versions of ConfigMaps: what a trust store names is read again when it changes. Never ends.
 pub async fn config_maps(client: Client, context: Arc<Context>) {
-    let events = watcher(api::<PartialObjectMeta<ConfigMap>>(client, context.settings.namespace.as_deref()), config()).default_backoff();
+    let events = watcher(api::<PartialObjectMeta<ConfigMap>>(client, context.settings.namespace.as_deref()), config())
+        .default_backoff();
     let events = noted(events, "ConfigMap", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {

@@ -12,6 +12,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_e2e::scene::{self, Images, PRODUCTS, Pki, Signed};
+use sealwatch_e2e::stage::{self, finished};
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
 use sealwatch_e2e::testenv::{
@@ -58,11 +59,14 @@ async fn demo() -> Result<()> {
     }
 
     caption("The CRDs and the operator's RBAC are applied, and the operator starts under them");
-    let stage = Stage::set(cluster, folder.path()).await?;
+    let stage = Stage::set(cluster).await?;
     let mut operator = stage.operator(folder.path(), &registry).await?;
     let outcome = stage.play(&registry, &notation, &pki, &images, &operator, &caption).await;
     if outcome.is_err() {
-        println!("\nThe operator's log:\n{}", operator.log());
+        let log = operator.log();
+        let last = log.lines().count().saturating_sub(40);
+        println!("\nThe end of the operator's log:");
+        log.lines().skip(last).for_each(|line| println!("{line}"));
     }
     let ended = operator.terminate(Duration::from_secs(20)).await;
     stage.clear().await?;
@@ -78,20 +82,15 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(cluster: Cluster, folder: &Path) -> Result<Self> {
+    async fn set(cluster: Cluster) -> Result<Self> {
         let client = cluster.client();
         let stage = Self { cluster, client };
-        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
-        stage.kubectl(&["apply", "--server-side", "-k", &format!("{config}/crd")]).await?;
-        stage.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]).await?;
-        stage.kubectl(&["apply", "-k", &format!("{config}/rbac")]).await?;
-        std::fs::create_dir_all(folder)?;
+        stage::install(&stage.cluster).await?;
         Ok(stage)
     }
 
     async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let output = self.cluster.kubectl(args).await?;
-        finished(&format!("kubectl {}", args.join(" ")), &output)
+        stage::run(&self.cluster, args).await
     }
 
     async fn apply(&self, object: &Value) -> Result<()> {
@@ -102,7 +101,8 @@ impl Stage {
     }
 
     async fn operator(&self, folder: &Path, registry: &Registry) -> Result<OperatorProcess> {
-        let account = Identity::ServiceAccount { namespace: "sealwatch-system", name: "sealwatch" };
+        let (namespace, name) = stage::ACCOUNT;
+        let account = Identity::ServiceAccount { namespace, name };
         let kubeconfig = self.cluster.kubeconfig_for(account).await?;
         let registries = scene::registries_yaml(folder, &[registry])?;
         let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig"];
@@ -132,7 +132,8 @@ impl Stage {
         self.apply(&scene::roots(pki.root.certificate_pem())).await?;
         self.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
         self.wait("a verdict for every image", |policy, images| {
-            settled(policy, images) && Signed::ALL.iter().all(|signed| reason(images, *signed) == Some(signed.expected()))
+            settled(policy, images)
+                && Signed::ALL.iter().all(|signed| reason(images, *signed) == Some(signed.expected()))
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
@@ -242,11 +243,4 @@ fn tell_requests(when: &str, log: &[Request]) {
     let ours: Vec<_> = log.iter().filter(|request| request.user_agent.starts_with("sealwatch/")).collect();
     let each = ours.len() / Signed::ALL.len();
     println!("       requests to the registry, {when}: {} ({each} an image)", ours.len());
-}
-
-fn finished(what: &str, output: &std::process::Output) -> Result<String> {
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }

@@ -61,10 +61,15 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
         };
         let result = outcome.as_ref().err().map_or("Succeeded", |error| error.reason.as_str());
         context.metrics.gathers.get_or_create(&GatherLabels { result }).inc();
-        if let Err(error) = &outcome {
+        let mut memory = lock(&memory);
+        if let Err(error) = &outcome
+            && memory.looks.error.as_ref().is_none_or(|known| known.reason != error.reason)
+        {
+            // Once, and again when the reason changes; the status and the metrics tell of the rest.
             tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
         }
-        lock(&memory).looks.ended(outcome, asked, period, Instant::now());
+        memory.looks.ended(outcome, asked, period, Instant::now());
+        drop(memory);
         context.triggers.image(key);
     });
 }

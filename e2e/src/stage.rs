@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! A namespace with an operator of its own: what the operator's tests play on.
+
+use std::time::{Duration, Instant};
+
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, TrustPolicyStatus};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::scene;
+use crate::testenv::pods::{self, ContainerSpec};
+use crate::testenv::{Cluster, Identity, Notation, OperatorOptions, OperatorProcess, PushedImage, Registry, Result};
+
+/// How long anything may take that the operator is expected to do soon.
+const SOON: Duration = Duration::from_secs(30);
+/// How often the API server is asked meanwhile.
+const POLL: Duration = Duration::from_millis(50);
+/// The service account that the operator runs as.
+pub const ACCOUNT: (&str, &str) = ("sealwatch-system", "sealwatch");
+/// Where the manifests lie that a user applies.
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
+
+/// Applies the CRDs and the operator's RBAC; doing it again changes nothing.
+///
+/// # Errors
+/// The API server refuses something.
+pub async fn install(cluster: &Cluster) -> Result<()> {
+    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/crd")]).await?;
+    let names = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
+    run(cluster, &["wait", "--for=condition=Established", "--timeout=30s", names[0], names[1]]).await?;
+    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
+    Ok(())
+}
+
+/// Runs `kubectl` and gives what it prints.
+///
+/// # Errors
+/// It fails; the error holds what it says.
+pub async fn run(cluster: &Cluster, args: &[&str]) -> Result<String> {
+    finished(&format!("kubectl {}", args.join(" ")), &cluster.kubectl(args).await?)
+}
+
+/// What a command printed, or its complaint.
+///
+/// # Errors
+/// It failed.
+pub fn finished(what: &str, output: &std::process::Output) -> Result<String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// A namespace of its own on the shared control plane.
+#[derive(Debug)]
+pub struct Stage {
+    /// The control plane.
+    pub cluster: Cluster,
+    /// The namespace.
+    pub namespace: String,
+    /// A folder that goes with the stage.
+    pub folder: TempDir,
+}
+
+impl Stage {
+    /// Makes a namespace, on a cluster that knows our kinds and grants the operator its rights in it.
+    ///
+    /// # Errors
+    /// The control plane refuses something.
+    pub async fn set(cluster: Cluster, prefix: &str) -> Result<Self> {
+        install(&cluster).await?;
+        let namespace = cluster.namespace(prefix).await?;
+        let folder = tempfile::Builder::new().prefix("sealwatch-stage-").tempdir()?;
+        Ok(Self { cluster, namespace, folder })
+    }
+
+    /// A client with all rights.
+    pub fn client(&self) -> Client {
+        self.cluster.client()
+    }
+
+    /// `notation` with a configuration of its own.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub async fn notation(&self) -> Result<Notation> {
+        Notation::new(&self.folder.path().join("notation")).await
+    }
+
+    /// Starts an operator for this namespace only, as its service account.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn operator(&self, registries: &[&Registry], more: &[&str]) -> Result<OperatorProcess> {
+        let (namespace, name) = ACCOUNT;
+        let account = Identity::ServiceAccount { namespace, name };
+        let kubeconfig = self.cluster.kubeconfig_for(account).await?;
+        let registries = scene::registries_yaml(self.folder.path(), registries)?;
+        let kubeconfig = kubeconfig.display().to_string();
+        let registries = registries.display().to_string();
+        let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
+        let args = args.into_iter().chain(["--registries", &registries, "--watch-namespace", &self.namespace]);
+        let args = args.chain(more.iter().copied()).map(str::to_owned).collect();
+        OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
+    }
+
+    /// Applies an object in the namespace with `kubectl`.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn apply(&self, object: &Value) -> Result<String> {
+        let args = ["apply", "-n", &self.namespace, "-f", "-"];
+        finished("kubectl apply", &self.cluster.kubectl_with_input(&args, &object.to_string()).await?)
+    }
+
+    /// Runs `kubectl` in the namespace.
+    ///
+    /// # Errors
+    /// It fails.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let all: Vec<&str> = ["-n", &self.namespace].into_iter().chain(args.iter().copied()).collect();
+        run(&self.cluster, &all).await
+    }
+
+    /// Runs a pod with one container of this image, as a kubelet reports it.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn run_pod(&self, name: &str, image: &PushedImage) -> Result<()> {
+        let container = ContainerSpec::new("main", &image.reference, image.by_digest());
+        pods::run(&self.client(), &self.namespace, name, &[container]).await
+    }
+
+    /// The trust policies of the namespace.
+    pub fn policies(&self) -> Api<TrustPolicy> {
+        Api::namespaced(self.client(), &self.namespace)
+    }
+
+    /// The image verifications of the namespace.
+    pub fn images(&self) -> Api<ImageVerification> {
+        Api::namespaced(self.client(), &self.namespace)
+    }
+
+    /// Asks for a fresh look at everything that a policy covers, and waits until it is done.
+    ///
+    /// # Errors
+    /// It does not come soon.
+    pub async fn request(&self, policy: &str) -> Result<()> {
+        let at = jiff::Timestamp::now().to_string();
+        let annotation = format!("sealwatch.dev/requestedAt={at}");
+        self.kubectl(&["annotate", "tp", policy, &annotation, "--overwrite"]).await?;
+        self.until("the request to be handled", |seen| {
+            seen.policy(policy).last_handled_requested_at.as_deref() == Some(at.as_str())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn seen(&self) -> Result<Seen> {
+        let policies = self.policies().list(&ListParams::default()).await?.items;
+        let images = self.images().list(&ListParams::default()).await?.items;
+        Ok(Seen { policies, images })
+    }
+
+    /// Waits until what is there is as it shall be, and gives it.
+    ///
+    /// # Errors
+    /// It does not come soon; the error shows what is there instead.
+    pub async fn until(&self, what: &str, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
+        let began = Instant::now();
+        loop {
+            let seen = self.seen().await?;
+            if done(&seen) {
+                return Ok(seen);
+            }
+            if began.elapsed() > SOON {
+                let got = self.kubectl(&["get", "tp,iv", "-o", "yaml"]).await?;
+                return Err(format!("waited {} s for {what}; instead there is\n{got}", SOON.as_secs()).into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Looks for a while, and fails as soon as what is there is not as it shall stay.
+    ///
+    /// # Errors
+    /// It changes.
+    pub async fn stays(&self, what: &str, time: Duration, holds: impl Fn(&Seen) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            if !holds(&self.seen().await?) {
+                let got = self.kubectl(&["get", "tp,iv", "-o", "yaml"]).await?;
+                return Err(format!("{what} did not stay; now there is\n{got}").into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// A hand-written image verification.
+    pub fn handwritten(name: &str, image: &str, digest: Option<&str>, policy: &str) -> Value {
+        let mut spec = json!({"image": image, "trustPolicyRef": {"name": policy}});
+        if let Some(digest) = digest {
+            spec["digest"] = digest.into();
+        }
+        json!({"apiVersion": "sealwatch.dev/v1alpha1", "kind": "ImageVerification", "metadata": {"name": name}, "spec": spec})
+    }
+}
+
+/// What a namespace holds at one moment.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The trust policies.
+    pub policies: Vec<TrustPolicy>,
+    /// The image verifications.
+    pub images: Vec<ImageVerification>,
+}
+
+impl Seen {
+    /// The status of a policy; an empty one if there is none.
+    pub fn policy(&self, name: &str) -> TrustPolicyStatus {
+        let policy = self.policies.iter().find(|policy| policy.name_any() == name);
+        policy.and_then(|policy| policy.status.clone()).unwrap_or_default()
+    }
+
+    /// The image verification whose name begins so.
+    pub fn image(&self, beginning: &str) -> Option<&ImageVerification> {
+        self.images.iter().find(|image| image.name_any().starts_with(beginning))
+    }
+
+    /// The status of the image verification whose name begins so; an empty one if there is none.
+    pub fn status(&self, beginning: &str) -> ImageVerificationStatus {
+        self.image(beginning).and_then(|image| image.status.clone()).unwrap_or_default()
+    }
+
+    /// The reason of the verdict on the image whose name begins so.
+    pub fn reason(&self, beginning: &str) -> String {
+        self.status(beginning).reason.map(|reason| reason.to_string()).unwrap_or_default()
+    }
+
+    /// `status/reason` of a condition of the image whose name begins so.
+    pub fn image_condition(&self, beginning: &str, kind: &str) -> String {
+        condition(&self.status(beginning).conditions, kind)
+    }
+
+    /// `status/reason` of a condition of a policy.
+    pub fn policy_condition(&self, name: &str, kind: &str) -> String {
+        condition(&self.policy(name).conditions, kind)
+    }
+}
+
+fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], kind: &str) -> String {
+    let found = conditions.iter().find(|condition| condition.type_ == kind);
+    found.map(|condition| format!("{}/{}", condition.status, condition.reason)).unwrap_or_default()
+}
