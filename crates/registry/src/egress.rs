@@ -174,9 +174,10 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
 
 fn kind_v6(address: Ipv6Addr) -> Kind {
     match address.segments() {
-        // AWS serves instance metadata at this unique local address.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Kind::Never,
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] | [0xfe80..=0xfebf | 0xff00..=0xffff, ..] => Kind::Never,
+        // The first is where AWS serves instance metadata, a unique local address.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        | [0, 0, 0, 0, 0, 0, 0, 0 | 1]
+        | [0xfe80..=0xfebf | 0xff00..=0xffff, ..] => Kind::Never,
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Kind::Private,
         _ => Kind::Public,
     }
@@ -188,8 +189,9 @@ fn embedded_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high).checked_shl(16).unwrap_or(0) | u32::from(low));
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
-        [0x2002, high, low, ..] => Some(join(high, low)),
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(join(high, low))
+        }
         _ => None,
     }
 }

@@ -47,13 +47,6 @@ pub struct At {
     pub operation: Operation,
 }
 
-impl At {
-    /// The same registry, another operation.
-    pub(crate) fn doing(&self, operation: Operation) -> Self {
-        Self { registry: self.registry.clone(), operation }
-    }
-}
-
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: could not {}", self.registry, self.operation)

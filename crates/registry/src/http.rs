@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Registries over HTTP.
+//! Registries over HTTP: OCI distribution specification 1.1, with every answer distrusted until it is checked.
+
+mod challenge;
+mod referrers;
+mod resolve;
+mod session;
+mod token;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::referrers::AbsentApis;
+use self::resolve::{Content, check_declared_size};
+use self::token::Tokens;
+use self::transport::Transport;
 use crate::credentials::Credentials;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::egress::{Cidr, NameLookup};
+use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
 use crate::error::{At, Error, Operation};
 use crate::limits::{CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT};
-use crate::mirrors::RegistriesConfig;
+use crate::mirrors::{Endpoint, RegistriesConfig, ports_of};
 use crate::reference::Repository;
 use crate::{Registry, Target};
 
@@ -51,43 +62,151 @@ pub struct RegistryOptions {
 }
 
 /// Registries over HTTP: OCI distribution specification 1.1.
+///
+/// Each call asks the endpoints of the repository in order (mirrors, then the registry itself). Clones share
+/// connections, tokens and what was learnt about registries.
 #[derive(Clone)]
-pub struct HttpRegistry {}
+pub struct HttpRegistry(Arc<Inner>);
 
-impl HttpRegistry {
-    /// A client with its connection pools, token cache and egress guard; clones share them.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`] if the options are malformed or TLS could not be set up.
-    pub fn new(_options: RegistryOptions) -> Result<Self, Error> {
-        Ok(Self {})
-    }
+/// What all calls share.
+struct Inner {
+    registries: RegistriesConfig,
+    transport: Transport,
+    tokens: Tokens,
+    absent_apis: AbsentApis,
 }
 
-fn unbuilt(repository: &Repository, operation: Operation) -> Error {
-    Error::unavailable(&At { registry: repository.registry().to_owned(), operation }, "not built yet")
+impl HttpRegistry {
+    /// A client with its connection pools, token cache and egress guard.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if a named host is not `host[:port]`, or TLS could not be set up.
+    pub fn new(options: RegistryOptions) -> Result<Self, Error> {
+        let unusable = |what: String| Error::Unusable {
+            at: At { registry: "http client".to_owned(), operation: Operation::Open },
+            what,
+        };
+        let mut guard = Guard { allowed: options.allow_egress, named: options.registries.named().collect() };
+        for host in &options.named_hosts {
+            guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
+        }
+        let names = options.names.unwrap_or_else(|| Arc::new(SystemNames));
+        let user_agent = if options.user_agent.is_empty() {
+            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))
+        } else {
+            &options.user_agent
+        };
+        let transport = Transport::new(Arc::new(guard), &names, options.timeouts, user_agent).map_err(unusable)?;
+        let (tokens, absent_apis) = (Tokens::default(), AbsentApis::default());
+        Ok(Self(Arc::new(Inner { registries: options.registries, transport, tokens, absent_apis })))
+    }
+
+    async fn fetch(
+        &self,
+        repository: &Repository,
+        operation: Operation,
+        content: Content,
+        wanted: &Descriptor,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Error> {
+        check_declared_size(&At { registry: repository.registry().to_owned(), operation }, content, wanted)?;
+        let mut failure = Failure::default();
+        for endpoint in self.0.registries.endpoints(repository) {
+            let at = at(&endpoint, operation);
+            match self.0.fetch_at(&at, &endpoint, content, wanted, credentials).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => failure.add(error),
+            }
+        }
+        Err(failure.into_error(repository, operation))
+    }
 }
 
 impl Registry for HttpRegistry {
-    async fn resolve(&self, repository: &Repository, _: &Target, _: &Credentials) -> Result<Descriptor, Error> {
-        Err(unbuilt(repository, Operation::Resolve))
+    async fn resolve(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        credentials: &Credentials,
+    ) -> Result<Descriptor, Error> {
+        let mut failure = Failure::default();
+        for endpoint in self.0.registries.endpoints(repository) {
+            let at = at(&endpoint, Operation::Resolve);
+            match self.0.resolve_at(&at, &endpoint, target, credentials).await {
+                Ok(descriptor) => return Ok(descriptor),
+                Err(error) => failure.add(error),
+            }
+        }
+        Err(failure.into_error(repository, Operation::Resolve))
     }
 
+    /// The first list that is not empty. An empty one is only given if every endpoint was asked and none failed:
+    /// signatures are often not copied to mirrors, and an origin out of reach may have them.
     async fn referrers(
         &self,
         repository: &Repository,
-        _: &Digest,
-        _: &str,
-        _: &Credentials,
+        subject: &Digest,
+        artifact_type: &str,
+        credentials: &Credentials,
     ) -> Result<Vec<Descriptor>, Error> {
-        Err(unbuilt(repository, Operation::Referrers))
+        let (mut failure, mut empty_at, mut is_origin_missing) = (Failure::default(), None, false);
+        for endpoint in self.0.registries.endpoints(repository) {
+            let at = at(&endpoint, Operation::Referrers);
+            match self.0.referrers_at(&at, &endpoint, subject, artifact_type, credentials).await {
+                Ok(list) if list.is_empty() => empty_at = empty_at.or_else(|| Some(endpoint.host().to_owned())),
+                Ok(list) => return Ok(list),
+                Err(error @ Error::LimitExceeded { .. }) => return Err(error),
+                Err(error) => {
+                    is_origin_missing |= empty_at.is_some() && !matches!(error, Error::NotFound { .. });
+                    failure.add(error);
+                }
+            }
+        }
+        match (empty_at, failure.0) {
+            (Some(_), None | Some(Error::NotFound { .. })) => Ok(Vec::new()),
+            (Some(mirror), Some(origin)) if is_origin_missing => {
+                Err(Error::SignaturesNotMirrored { at: origin.at().clone(), mirror, origin: Box::new(origin) })
+            }
+            (_, failure) => Err(Failure(failure).into_error(repository, Operation::Referrers)),
+        }
     }
 
-    async fn manifest(&self, repository: &Repository, _: &Descriptor, _: &Credentials) -> Result<Bytes, Error> {
-        Err(unbuilt(repository, Operation::Manifest))
+    async fn manifest(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Error> {
+        self.fetch(repository, Operation::Manifest, Content::Manifest, descriptor, credentials).await
     }
 
-    async fn blob(&self, repository: &Repository, _: &Descriptor, _: &Credentials) -> Result<Bytes, Error> {
-        Err(unbuilt(repository, Operation::Blob))
+    async fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Error> {
+        self.fetch(repository, Operation::Blob, Content::Blob, descriptor, credentials).await
+    }
+}
+
+fn at(endpoint: &Endpoint, operation: Operation) -> At {
+    At { registry: endpoint.host().to_owned(), operation }
+}
+
+/// The most telling error of several endpoints: "not found" only if all of them say so.
+#[derive(Default)]
+struct Failure(Option<Error>);
+
+impl Failure {
+    fn add(&mut self, error: Error) {
+        if matches!(self.0, None | Some(Error::NotFound { .. })) {
+            self.0 = Some(error);
+        }
+    }
+
+    fn into_error(self, repository: &Repository, operation: Operation) -> Error {
+        let at = At { registry: repository.registry().to_owned(), operation };
+        self.0.unwrap_or_else(|| Error::Unusable { at, what: "no endpoint is configured".to_owned() })
     }
 }

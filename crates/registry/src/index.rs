@@ -6,6 +6,7 @@ use oci_client::manifest::{
 };
 
 use crate::descriptor::{Capped, Descriptor, Object, Present, RawDescriptor, Scalar};
+use crate::digest::Digest;
 use crate::error::printable;
 use crate::limits::MAX_REFERRER_DESCRIPTORS;
 
@@ -43,19 +44,53 @@ pub(crate) enum IndexError {
     TooMany { limit: usize },
 }
 
+/// The parts of a manifest that tell what it is.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Outline {
+pub(crate) struct Outline {
     #[serde(default)]
     media_type: Scalar,
+    #[serde(default)]
+    artifact_type: Scalar,
     #[serde(default)]
     manifests: Present,
     #[serde(default)]
     layers: Present,
     #[serde(default)]
-    config: Present,
-    #[serde(default)]
     blobs: Present,
+    config: Option<Object<Part>>,
+    subject: Option<Object<Part>>,
+}
+
+/// The fields of `config` and `subject` that count for what a manifest is.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    #[serde(default)]
+    media_type: Scalar,
+    #[serde(default)]
+    digest: Scalar,
+}
+
+impl Outline {
+    /// # Errors
+    /// [`IndexError::Json`].
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
+        parse(bytes)
+    }
+
+    /// Whether `subject` is the artifact that this manifest is about.
+    pub(crate) fn refers_to(&self, subject: &Digest) -> bool {
+        let claimed = self.subject.as_ref().and_then(|Object(part)| part.digest.text());
+        claimed.is_some_and(|claimed| claimed == subject.to_string())
+    }
+
+    /// `artifactType`, else the type of the configuration, which older artifacts use instead.
+    pub(crate) fn artifact_type(&self) -> Option<String> {
+        let own = self.artifact_type.text().filter(|text| !text.is_empty());
+        let of_config = || self.config.as_ref().and_then(|Object(part)| part.media_type.text());
+        own.or_else(of_config).map(str::to_owned)
+    }
 }
 
 /// The media type of a manifest, from its own `mediaType` and the `Content-Type` under which it came.
@@ -66,9 +101,8 @@ struct Outline {
 /// # Errors
 /// See [`IndexError`].
 pub(crate) fn manifest_type(bytes: &[u8], content_type: Option<&str>) -> Result<String, IndexError> {
-    let outline: Outline = parse(bytes)?;
-    let Outline { media_type, manifests, layers, config, blobs } = outline;
-    if manifests.0 && (layers.0 || config.0 || blobs.0) {
+    let Outline { media_type, manifests, layers, config, blobs, .. } = Outline::parse(bytes)?;
+    if manifests.0 && (layers.0 || config.is_some() || blobs.0) {
         return Err(IndexError::Ambiguous);
     }
     let from_header = content_type.filter(|content_type| is_manifest_type(content_type));

@@ -230,7 +230,7 @@ fn rewrite(mirror: &Mirror, path: &str) -> String {
         .iter()
         .map(|(pattern, replacement)| pattern.replace_all(path, replacement.as_str()))
         .find(|rewritten| *rewritten != path)
-        .map_or_else(|| path.to_owned(), |rewritten| rewritten.into_owned())
+        .map_or_else(|| path.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// `host[:port]` as references write it: the port only where it is not the scheme's.

@@ -19,6 +19,11 @@ pub(super) fn normalise(location: &str) -> Option<String> {
     if host.is_empty() || host.contains('@') || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return None;
     }
+    // As for Go's URL parser, a bracket at the start opens an IPv6 address and no character class.
+    let is_ipv6 = |rest: &str| rest.split_once(']').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+    if host.strip_prefix('[').is_some_and(|rest| !is_ipv6(rest)) {
+        return None;
+    }
     let path =
         path.strip_prefix("/v1/").or_else(|| path.strip_prefix("/v2/")).map_or(path.clone(), |p| format!("/{p}"));
     let path = if path == "/" { "" } else { &path };

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One question to one endpoint: with each credential that applies, and with the challenge met.
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::Inner;
+use super::challenge::Challenge;
+use super::token::{TokenKey, authorize, retry_after};
+use super::transport::{Answer, FOLLOW, Limit, Request};
+use crate::credentials::{Credential, Credentials};
+use crate::descriptor::{Capped, Object};
+use crate::egress::Reach;
+use crate::error::{At, Error};
+use crate::limits::MAX_CREDENTIALS_TRIED;
+use crate::mirrors::Endpoint;
+
+/// Error codes that are repeated in messages: OCI distribution specification 1.1, "Error Codes". Anything else that a
+/// server writes is not, because it may be what we sent it.
+const KNOWN_CODES: [&str; 14] = [
+    "BLOB_UNKNOWN",
+    "BLOB_UPLOAD_INVALID",
+    "BLOB_UPLOAD_UNKNOWN",
+    "DIGEST_INVALID",
+    "MANIFEST_BLOB_UNKNOWN",
+    "MANIFEST_INVALID",
+    "MANIFEST_UNKNOWN",
+    "NAME_INVALID",
+    "NAME_UNKNOWN",
+    "SIZE_INVALID",
+    "UNAUTHORIZED",
+    "DENIED",
+    "UNSUPPORTED",
+    "TOOMANYREQUESTS",
+];
+
+/// A question about a repository; `url` may be that of a later page.
+pub(super) struct Question {
+    pub(super) method: Method,
+    pub(super) url: reqwest::Url,
+    pub(super) accept: String,
+    pub(super) limit: Limit,
+}
+
+/// An answer that is worth reading.
+pub(super) enum Reply {
+    /// 200, with the body.
+    Found(Answer),
+    /// 404, with the registry's error code if it is a known one.
+    Missing {
+        /// The code.
+        code: Option<&'static str>,
+    },
+    /// 405 or 501: the registry does not know this kind of request.
+    Unsupported,
+}
+
+impl Inner {
+    /// Asks with each credential that applies, most specific first, until the registry does not refuse it; without
+    /// any, anonymously.
+    ///
+    /// # Errors
+    /// Every status except 200, 404, 405 and 501 is a typed error.
+    pub(super) async fn ask(
+        &self,
+        at: &At,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        question: &Question,
+    ) -> Result<Reply, Error> {
+        let mut candidates: Vec<Option<&Credential>> =
+            credentials.for_repository(&endpoint.repository).into_iter().map(Some).collect();
+        if credentials.is_operator_included() {
+            candidates.extend(endpoint.operator_credential.as_ref().map(Some));
+        }
+        candidates.truncate(MAX_CREDENTIALS_TRIED);
+        if candidates.is_empty() {
+            candidates.push(None);
+        }
+        let mut refusal = None;
+        for credential in candidates {
+            match self.ask_as(at, endpoint, credential, question).await {
+                Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => refusal = Some(error),
+                other => return other,
+            }
+        }
+        Err(refusal.unwrap_or_else(|| unauthorized(at, "no credential")))
+    }
+
+    async fn ask_as(
+        &self,
+        at: &At,
+        endpoint: &Endpoint,
+        credential: Option<&Credential>,
+        question: &Question,
+    ) -> Result<Reply, Error> {
+        let key = TokenKey::new(endpoint, credential);
+        let recalled = self.tokens.recall(&key);
+        let answer = self.exchange(at, question, recalled).await?;
+        // A 401 from where a redirect led is not our registry's challenge.
+        if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign {
+            return reply(at, answer);
+        }
+        self.tokens.forget(&key);
+        let challenge = Challenge::find(&answer.headers)
+            .ok_or_else(|| unauthorized(at, "registry answered 401 without a challenge that can be met"))?;
+        let authorization = authorize(&self.transport, &self.registries, endpoint, credential, &challenge).await?;
+        let answer = self.exchange(at, question, Some(authorization.header.clone())).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            self.tokens.remember(key, authorization);
+        }
+        reply(at, answer)
+    }
+
+    async fn exchange(
+        &self,
+        at: &At,
+        question: &Question,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer, Error> {
+        let request = Request {
+            method: question.method.clone(),
+            url: question.url.clone(),
+            accept: question.accept.clone(),
+            authorization,
+            form: None,
+            reach: Reach::Registry,
+            limit: question.limit,
+            redirects: FOLLOW,
+        };
+        self.transport.exchange(at, request).await
+    }
+}
+
+/// Sorts statuses into what may be read and what is an error. No error ever becomes an empty list.
+fn reply(at: &At, answer: Answer) -> Result<Reply, Error> {
+    let code = error_code(&answer.body);
+    let detail = |fallback: &str| code.map_or_else(|| fallback.to_owned(), str::to_owned);
+    match answer.status {
+        StatusCode::OK => Ok(Reply::Found(answer)),
+        StatusCode::NOT_FOUND => Ok(Reply::Missing { code }),
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(Reply::Unsupported),
+        StatusCode::UNAUTHORIZED => Err(unauthorized(at, &detail("registry refused the credential"))),
+        StatusCode::FORBIDDEN => Err(Error::Forbidden { at: at.clone(), detail: detail("registry answered 403") }),
+        StatusCode::TOO_MANY_REQUESTS => Err(Error::Throttled { at: at.clone(), retry_after: retry_after(&answer) }),
+        status => Err(Error::Unavailable {
+            at: at.clone(),
+            detail: format!("status {}", status.as_u16()),
+            retry_after: retry_after(&answer),
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    errors: Option<Capped<ErrorItem, 8>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorItem {
+    code: Option<String>,
+}
+
+/// The first known error code of an error body.
+fn error_code(body: &[u8]) -> Option<&'static str> {
+    let Object(body): Object<ErrorBody> = serde_json::from_slice(body).ok()?;
+    let mut codes = body.errors?.kept.into_iter().filter_map(|item| item.code);
+    codes.find_map(|code| KNOWN_CODES.into_iter().find(|known| *known == code))
+}
+
+fn unauthorized(at: &At, detail: &str) -> Error {
+    Error::Unauthorized { at: at.clone(), detail: detail.to_owned() }
+}

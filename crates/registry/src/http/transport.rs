@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One HTTP exchange: guarded, bounded, with a time limit, and with redirects that carry no credentials elsewhere.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
+};
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use super::Timeouts;
+use crate::egress::{Guard, GuardedResolver, NameLookup, Reach, Refusal};
+use crate::error::{At, Error, printable};
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LIST_BYTES, MAX_REDIRECTS};
+use crate::mirrors::host_of;
+
+/// How many bytes are set aside before a body says how long it is.
+const FIRST_CHUNK: usize = 16 * 1024;
+
+/// What is asked.
+#[derive(Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: String,
+    pub(super) authorization: Option<HeaderValue>,
+    /// An `application/x-www-form-urlencoded` body.
+    pub(super) form: Option<String>,
+    pub(super) reach: Reach,
+    pub(super) limit: Limit,
+    pub(super) redirects: usize,
+}
+
+/// How much of a successful body is read, and what it is called in [`Error::TooLarge`].
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) bytes: u64,
+    pub(super) what: &'static str,
+}
+
+/// What came back: status, headers and the whole, bounded body.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Whether a redirect led to another origin, so that the answer is not the one of whom we asked.
+    pub(super) is_foreign: bool,
+}
+
+/// The HTTP clients, one for each reach: see [`crate::egress`].
+pub(super) struct Transport {
+    named: Client,
+    registry: Client,
+    foreign: Client,
+    guard: Arc<Guard>,
+    total: Duration,
+}
+
+impl Transport {
+    /// # Errors
+    /// What the HTTP client says.
+    pub(super) fn new(
+        guard: Arc<Guard>,
+        names: &Arc<dyn NameLookup>,
+        timeouts: Timeouts,
+        user_agent: &str,
+    ) -> Result<Self, String> {
+        // One provider for all TLS of the process; if one is installed already, that is the one.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        }
+        let client = |reach| client(&guard, names, reach, timeouts, user_agent);
+        Ok(Self {
+            named: client(Reach::Named)?,
+            registry: client(Reach::Registry)?,
+            foreign: client(Reach::Foreign)?,
+            total: timeouts.total,
+            guard,
+        })
+    }
+
+    /// Sends `request`, follows its redirects and reads the body, all within the total time limit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::EgressRefused`], [`Error::TooLarge`], [`Error::Malformed`]. A status is no
+    /// error here.
+    pub(super) async fn exchange(&self, at: &At, request: Request) -> Result<Answer, Error> {
+        tokio::time::timeout(self.total, self.follow(at, request))
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable(at, "time limit reached")))
+    }
+
+    async fn follow(&self, at: &At, mut request: Request) -> Result<Answer, Error> {
+        let origin = request.url.origin();
+        for _ in 0..=request.redirects {
+            let response = self.send(at, &request).await?;
+            let Some(target) = redirect_target(at, &request.url, &response)? else {
+                let is_foreign = request.url.origin() != origin;
+                return read(at, &request, response, is_foreign).await;
+            };
+            if target.origin() != request.url.origin() {
+                request.authorization = None;
+                request.reach = Reach::Foreign;
+            }
+            request.url = target;
+        }
+        Err(Error::malformed(at, format!("more than {} redirects", request.redirects)))
+    }
+
+    async fn send(&self, at: &At, request: &Request) -> Result<Response, Error> {
+        let reach = self.check(at, &request.url, request.reach)?;
+        let client = match reach {
+            Reach::Named => &self.named,
+            Reach::Registry => &self.registry,
+            Reach::Foreign => &self.foreign,
+        };
+        let mut builder = client
+            .request(request.method.clone(), request.url.clone())
+            .header(ACCEPT, &request.accept)
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(form) = &request.form {
+            builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        builder.send().await.map_err(|error| failure(at, &request.url, &error))
+    }
+
+    /// The reach of a URL's host; a literal address is checked here because no name is resolved for it.
+    ///
+    /// # Errors
+    /// [`Error::EgressRefused`] for a literal address that may not be asked; [`Error::Malformed`] for a URL that is not
+    /// http or https, or that holds credentials.
+    pub(super) fn check(&self, at: &At, url: &Url, asked: Reach) -> Result<Reach, Error> {
+        let is_plain =
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        let (Some(host), Some(port), true) = (url.host_str(), url.port_or_known_default(), is_plain) else {
+            return Err(Error::malformed(at, "URL is not an http or https URL without credentials"));
+        };
+        let reach = self.guard.reach(host, port, asked);
+        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
+            self.guard.check(reach, address).map_err(|setting| refused(at, url, &Refusal { address, setting }))?;
+        }
+        Ok(reach)
+    }
+}
+
+fn client(
+    guard: &Arc<Guard>,
+    names: &Arc<dyn NameLookup>,
+    reach: Reach,
+    timeouts: Timeouts,
+    user_agent: &str,
+) -> Result<Client, String> {
+    let builder = || {
+        let resolver = GuardedResolver { guard: Arc::clone(guard), reach, names: Arc::clone(names) };
+        Client::builder()
+            .user_agent(user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(timeouts.connect)
+            .read_timeout(timeouts.read)
+            .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+            .dns_resolver(resolver)
+    };
+    builder().build().or_else(|error| {
+        // A bare container has no CA certificates; registries over plain HTTP still work there.
+        tracing::warn!(%error, "no CA certificates of this system could be loaded: no https registry will be trusted");
+        builder().tls_certs_only([]).build().map_err(|error| printable(&error.to_string()))
+    })
+}
+
+/// Where a redirect leads, or `None` if the response is none.
+fn redirect_target(at: &At, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let location = location.filter(|location| location.len() <= MAX_HEADER_BYTES);
+    let target = location.and_then(|location| from.join(location).ok());
+    let target = target.ok_or_else(|| Error::malformed(at, "redirect without a usable Location"))?;
+    if from.scheme() == "https" && target.scheme() != "https" {
+        return Err(Error::malformed(at, "redirect from https to http"));
+    }
+    Ok(Some(target))
+}
+
+async fn read(at: &At, request: &Request, response: Response, is_foreign: bool) -> Result<Answer, Error> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = if request.method == Method::HEAD {
+        Bytes::new()
+    } else if status.is_success() {
+        read_body(at, request, response).await?
+    } else {
+        // An error body is read for its code only; one that cannot be read has none.
+        let limit = Limit { bytes: MAX_ERROR_BODY_BYTES, what: "error" };
+        read_body(at, &Request { limit, ..request.clone() }, response).await.unwrap_or_default()
+    };
+    Ok(Answer { status, headers, body, is_foreign })
+}
+
+/// Reads a body, and drops the connection at the first byte beyond the limit.
+async fn read_body(at: &At, request: &Request, mut response: Response) -> Result<Bytes, Error> {
+    let Limit { bytes: limit, what } = request.limit;
+    let too_large = || Error::TooLarge { at: at.clone(), what, limit };
+    let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Err(Error::malformed(at, format!("{what} with Content-Encoding, which was not asked for")));
+    }
+    if declared_length(response.headers()).is_some_and(|declared| declared > limit) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::with_capacity(FIRST_CHUNK.min(usize::try_from(limit).unwrap_or(FIRST_CHUNK)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, &request.url, &error))? {
+        let total = body.len().saturating_add(chunk.len());
+        if u64::try_from(total).map_or(true, |total| total > limit) {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The `Content-Length` header, if it is a number.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The media type of `Content-Type`, in lower case, without parameters.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// An error of the HTTP client in our words: the client's own text may hold a URL with a signature in it.
+fn failure(at: &At, url: &Url, error: &reqwest::Error) -> Error {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        if let Some(refusal) = source.downcast_ref::<Refusal>() {
+            return refused(at, url, refusal);
+        }
+        deepest = source;
+    }
+    let step = if error.is_timeout() {
+        return Error::unavailable(at, "time limit reached");
+    } else if error.is_dns() {
+        "name resolution failed"
+    } else if error.is_connect() {
+        "connection failed"
+    } else if error.is_body() || error.is_decode() {
+        "body broke off"
+    } else {
+        "request failed"
+    };
+    let detail =
+        if error.source().is_some() { format!("{step}: {}", printable(&deepest.to_string())) } else { step.to_owned() };
+    Error::unavailable(at, detail)
+}
+
+fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
+    let port = url.port_or_known_default().map_or(String::new(), |port| format!(":{port}"));
+    let host = match url.port() {
+        Some(_) => host_of(url),
+        None => format!("{}{port}", host_of(url)),
+    };
+    Error::EgressRefused { at: at.clone(), host, address: refusal.address, setting: refusal.setting }
+}
+
+/// The bound of redirects for everything but token servers.
+pub(super) const FOLLOW: usize = MAX_REDIRECTS;
