@@ -15,6 +15,10 @@ with_vectors := if vectors_folder == "" { "" } else { "SEALWATCH_VECTORS=" + quo
 default:
     @{{ quote(just_executable()) }} --list --unsorted
 
+[private]
+needs:
+    @dev/needs
+
 # Everything that must hold before a change goes in; ends with one line of counts
 [group('all of it')]
 test:
@@ -22,7 +26,7 @@ test:
 
 # Watch Sealwatch at work: a real control plane and registry, real signatures, verdicts
 [group('all of it')]
-demo: (tools "kube" "notation" "olareg")
+demo: needs (tools "kube" "notation" "olareg")
     cargo build --locked -p sealwatch -p sealwatch-e2e --bins
     cargo run --quiet --locked -p sealwatch-e2e --bin demo
 
@@ -53,13 +57,13 @@ vectors:
 
 # Tests against a real control plane, real registries and notation. ARGS go to cargo test
 [group('test')]
-e2e *args: (tools "kube" "notation" "olareg" "distribution")
+e2e *args: needs (tools "kube" "notation" "olareg" "distribution")
     cargo build --locked -p sealwatch
     {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
 
 # Keep the tests' control plane up until Ctrl-D; tests started meanwhile use it
 [group('test')]
-cluster: (tools "kube")
+cluster: needs (tools "kube")
     @echo "its supervisor's process id, its address and its kubeconfig follow; Ctrl-D ends it" >&2
     cargo run --quiet --locked -p sealwatch-e2e --bin testenv-supervisor -- hold
 

@@ -76,9 +76,12 @@ async fn a_service_account_has_the_rights_it_was_given_and_no_others() -> Result
     assert!(matches!(&refused, Err(kube::Error::Api(status)) if status.code == 403), "{refused:?}");
 
     let subject = format!("--serviceaccount={namespace}:reader");
-    let args = ["create", "rolebinding", "reader", "--clusterrole=view", &subject, "-n", &namespace];
-    let bound = cluster.kubectl(&args).await?;
-    assert!(bound.status.success(), "{}", String::from_utf8_lossy(&bound.stderr));
+    let role = ["create", "role", "reader", "--verb=list", "--resource=pods", "-n", &namespace];
+    let binding = ["create", "rolebinding", "reader", "--role=reader", &subject, "-n", &namespace];
+    for args in [&role[..], &binding[..]] {
+        let output = cluster.kubectl(args).await?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     // The authorizer learns of it through a watch.
     let mut allowed = pods.list(&kube::api::ListParams::default()).await;
     for _ in 0..100 {

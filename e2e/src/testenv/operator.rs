@@ -23,6 +23,8 @@ pub struct OperatorOptions {
     pub args: Vec<String>,
     /// Variables to set beside the inherited environment.
     pub env: Vec<(String, String)>,
+    /// The program; `None` is [`OperatorProcess::binary`].
+    pub binary: Option<PathBuf>,
     /// The file for its log, which is appended to; `None` is a temporary one that goes with the process.
     pub log_file: Option<PathBuf>,
 }
@@ -50,7 +52,8 @@ impl OperatorProcess {
     pub fn start(options: &OperatorOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sealwatch-operator-").tempdir()?;
         let log = options.log_file.clone().unwrap_or_else(|| folder.path().join("operator.log"));
-        let program = Guarded::start(&Self::binary()?, &options.args, &options.env, &log)?;
+        let binary = options.binary.clone().map_or_else(Self::binary, Ok)?;
+        let program = Guarded::start(&binary, &options.args, &options.env, &log)?;
         Ok(Self { program, _folder: folder })
     }
 

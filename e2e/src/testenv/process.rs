@@ -39,6 +39,9 @@ impl Guarded {
         env: &[(String, String)],
         log: &Path,
     ) -> Result<Self> {
+        if !program.is_file() {
+            return Err(format!("there is no program {}", program.display()).into());
+        }
         let mut command = Command::new(tools::supervisor()?);
         command.arg("guard").arg(log).arg(program).args(args);
         command.envs(env.iter().map(|(key, value)| (key, value)));
