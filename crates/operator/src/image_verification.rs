@@ -85,7 +85,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     // Write (speaks to the API server).
     write(&image, &context, &memory, &judged.conclusion, case.found, now).await?;
     // Report to the policy (speaks to nobody).
-    if report(&memory, judged) && ours {
+    if report(&memory, &policy, judged) && ours {
         context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
     }
     Ok(Action::requeue(wait))
@@ -409,13 +409,14 @@ async fn write(
 }
 
 /// Leaves the result for the policy's summary. Returns whether it is another than before.
-fn report(memory: &Shared, judged: Judged) -> bool {
+fn report(memory: &Shared, policy: &Policy, judged: Judged) -> bool {
     let result = Some(ImageResult {
         reason: judged.conclusion.reason,
         trouble: judged.conclusion.trouble,
         verified_at: judged.conclusion.last_verified,
         next_expiry: judged.expiry,
         handled_request: judged.handled,
+        judged_by: (policy.generation, policy.trust_hash.clone()),
     });
     let mut memory = lock(memory);
     let changed = memory.result != result;

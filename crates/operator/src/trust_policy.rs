@@ -37,6 +37,9 @@ const PACE: Duration = Duration::from_millis(500);
 /// The longest wait between two reconciles.
 const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
 
+/// How long a summary waits for answers that belong to the policy as it is now.
+const JUDGING_MOST: Duration = Duration::from_secs(10);
+
 /// What this process remembers of one policy.
 #[derive(Debug, Default)]
 struct Memory {
@@ -44,6 +47,8 @@ struct Memory {
     written: Option<TrustPolicyStatus>,
     judged_version: Option<String>,
     last_write: Option<Instant>,
+    /// Since when answers are awaited that belong to the policy as it is now.
+    judging_since: Option<Instant>,
     /// Since when an image of an existing `ImageVerification` has not been running.
     absent: BTreeMap<String, Instant>,
 }
@@ -103,19 +108,6 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
         let absent = &mut lock(&memory).absent;
         discover::plan(&object, &found, &existing, absent, context.settings.collect_after, Instant::now())
     };
-    // Summarise, before anything is asked of a registry: whoever waits for a verdict must not pass meanwhile.
-    // (Speaks to the API server if the status changed.)
-    let gate = !plan.create.is_empty();
-    let pace = summarise(
-        &object,
-        &context,
-        &memory,
-        &Summarised { policy: &policy, images: &images, found: &found, existing: &existing, gate },
-        now,
-    )
-    .await?;
-    // Apply (speaks to the API server).
-    apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     // Wake those whose facts changed (speaks to nobody).
     if rejudge {
         context.trigger_images_of(&policy.namespace, &policy.name);
@@ -124,6 +116,13 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
             context.triggers.image(ObjectRef::new(&name).within(&policy.namespace));
         }
     }
+    // Summarise, before a registry is asked about a new image: whoever waits for its verdict must not pass meanwhile.
+    // (Speaks to the API server if the status changed.)
+    let gate = !plan.create.is_empty();
+    let summarised = Summarised { policy: &policy, images: &images, found: &found, existing: &existing, gate };
+    let pace = summarise(&object, &context, &memory, &summarised, now).await?;
+    // Apply (speaks to the API server).
+    apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
     Ok(Action::requeue(next_reconcile(&images, &plan, pace, now)))
 }
@@ -175,6 +174,10 @@ async fn summarise(
         containers: summarised.images.containers,
     };
     count(context, &facts);
+    if let Some(wait) = being_judged(memory, &facts, summarised.gate) {
+        return Ok(Some(wait));
+    }
+    let facts = facts.without_older_answers();
     let stands = object.status.clone().unwrap_or_default();
     if let Some(wait) = stands_for(context, &stands, summarised, &facts) {
         return Ok(Some(wait));
@@ -198,6 +201,18 @@ async fn summarise(
     memory.judged_version = object.resource_version();
     memory.last_write = Some(Instant::now());
     Ok(None)
+}
+
+/// After an edit every image is judged again, within moments and without a request. A summary of old answers under
+/// the new generation would be a lie, so it waits for them, but neither for ever nor where the gate has to close.
+fn being_judged(memory: &Mutex<Memory>, facts: &status::Facts<'_>, gate: bool) -> Option<Duration> {
+    let mut memory = lock(memory);
+    if facts.is_judged() {
+        memory.judging_since = None;
+        return None;
+    }
+    let waited = memory.judging_since.get_or_insert_with(Instant::now).elapsed();
+    (!gate && waited < JUDGING_MOST).then(|| JUDGING_MOST - waited)
 }
 
 /// After a restart an earlier process's summary stands until there is an answer for every image that it counted, for

@@ -27,6 +27,15 @@ pub struct ImageResult {
     pub next_expiry: Option<Expiry>,
     /// The policy's request for a fresh look that was handled last.
     pub handled_request: Option<String>,
+    /// The policy that it was judged by: its generation, and the hash of what it trusts.
+    pub judged_by: (i64, String),
+}
+
+impl ImageResult {
+    /// Whether it belongs to the policy as it is now.
+    pub fn is_judged_by(&self, policy: &Policy) -> bool {
+        self.judged_by.0 == policy.generation && self.judged_by.1 == policy.trust_hash
+    }
 }
 
 /// Something that a verdict rests on and that ends.
@@ -54,6 +63,20 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// Whether every answer there is belongs to the policy as it is now.
+    pub fn is_judged(&self) -> bool {
+        self.images.values().flatten().all(|result| result.is_judged_by(self.policy))
+    }
+
+    /// The same, where an answer that belongs to an older policy counts as none.
+    #[must_use]
+    pub fn without_older_answers(mut self) -> Self {
+        for result in self.images.values_mut() {
+            *result = result.filter(|result| result.is_judged_by(self.policy));
+        }
+        self
+    }
+
     fn summary(&self) -> Summary {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let mut summary = Summary {

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What goes wrong stays where it went wrong, and is said.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use sealwatch_e2e::scene::{self, Images, Pki, Signed};
+use sealwatch_e2e::stage::Stage;
+use sealwatch_e2e::testenv::pki::KeyKind;
+use sealwatch_e2e::testenv::{self, OperatorOptions, OperatorProcess, Registry, Result};
+use serde_json::json;
+
+const POLICY: &str = "microsoft";
+
+#[tokio::test]
+async fn a_policy_that_only_we_can_judge_is_stalled_and_stops_no_other() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
+    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    let mut document = scene::seed_document();
+    document["trustPolicies"][0]["trustedIdentities"] = json!(["x509.subject: CN=without organization,C=US"]);
+    stage.apply(&scene::trust_policy("broken", &document)).await?;
+    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    let seen = stage
+        .until("both policies", |seen| {
+            seen.policy_condition(POLICY, "Verified") == "True/Succeeded"
+                && seen.policy_condition("broken", "Stalled") == "True/TrustPolicyInvalid"
+                && seen.policy(POLICY).summary.is_some_and(|summary| summary.verified == 1)
+                && seen.policy("broken").summary.is_some_and(|summary| summary.unknown == 1)
+                && seen.images.iter().all(|image| image.status.is_some())
+        })
+        .await?;
+    assert_eq!(seen.policy_condition("broken", "Ready"), "False/TrustPolicyInvalid");
+    let stalled = seen.policy("broken").conditions.into_iter().find(|condition| condition.type_ == "Stalled");
+    let message = stalled.ok_or("a Stalled condition")?.message;
+    assert!(message.contains("ST") || message.contains("\"O\""), "names the missing attribute: {message}");
+    // Mended, it works.
+    stage.apply(&scene::trust_policy("broken", &scene::seed_document())).await?;
+    let seen = stage
+        .until("the mended policy", |seen| seen.policy_condition("broken", "Verified") == "True/Succeeded")
+        .await?;
+    assert_eq!(seen.policy_condition("broken", "Stalled"), "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trust_store_without_its_config_map_is_unknown_and_heals_when_it_comes() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
+    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    let seen = stage.until("the reason", |seen| seen.reason("aio-operator") == "TrustStoreUnavailable").await?;
+    assert_eq!(seen.status("aio-operator").verdict.map(|verdict| verdict.to_string()).as_deref(), Some("Unknown"));
+    let seen = stage
+        .until("the policy to say so", |seen| seen.policy_condition(POLICY, "Ready") == "False/TrustStoreUnavailable")
+        .await?;
+    let listed = seen.policy(POLICY).trust_stores;
+    let message = listed.first().and_then(|store| store.message.clone()).unwrap_or_default();
+    assert!(message.contains("microsoft-roots") && message.contains("configMapKeyRef"), "{message}");
+
+    stage.apply(&scene::roots("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")).await?;
+    stage
+        .until("another message", |seen| {
+            let listed = seen.policy(POLICY).trust_stores;
+            listed.first().and_then(|store| store.message.clone()).is_some_and(|now| now != message)
+        })
+        .await?;
+    assert_eq!(stage.seen().await?.reason("aio-operator"), "TrustStoreUnavailable");
+
+    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    stage.until("the verdict", |seen| seen.reason("aio-operator") == "SignatureValid").await?;
+    stage.kubectl(&["delete", "configmap", scene::ROOTS.0]).await?;
+    stage.until("the loss to be noticed", |seen| seen.reason("aio-operator") == "TrustStoreUnavailable").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn binary_data_and_der_and_inline_pem_are_certificates_too() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
+    let (map, key) = scene::ROOTS;
+    let file = stage.folder.path().join(key);
+    std::fs::write(&file, pki.root.certificate_der())?;
+    stage.kubectl(&["create", "configmap", map, &format!("--from-file={}", file.display())]).await?;
+    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    let mut inline = scene::trust_policy("inline", &scene::seed_document());
+    inline["spec"]["trustStores"][0]["certificates"] = json!([{"pem": pki.root.certificate_pem()}]);
+    stage.apply(&inline).await?;
+    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    stage
+        .until("both verdicts", |seen| {
+            [POLICY, "inline"].iter().all(|policy| seen.policy_condition(policy, "Verified") == "True/Succeeded")
+        })
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_outage_of_the_registry_keeps_the_verdict_and_says_that_it_is_kept() -> Result<()> {
+    let mut registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let which = [Signed::Cose, Signed::Not];
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &which, true).await?;
+    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    for signed in which {
+        stage.run_pod(&format!("{}-0", signed.short()), images.of(signed)?).await?;
+    }
+    let operator = stage.operator(&[&registry], &[]).await?;
+    let settled =
+        |seen: &sealwatch_e2e::stage::Seen| which.iter().all(|signed| seen.reason(signed.short()) == signed.expected());
+    stage.until("two verdicts", settled).await?;
+    let verified_at = stage.seen().await?.status("aio-operator").last_verified_time;
+    registry.stop();
+    stage.kubectl(&["annotate", "tp", POLICY, "sealwatch.dev/requestedAt=now"]).await?;
+    let seen = stage
+        .until("the outage to be said", |seen| {
+            which.iter().all(|signed| seen.image_condition(signed.short(), "Ready") == "False/RegistryUnavailable")
+                && seen.policy_condition(POLICY, "Ready") == "False/RegistryUnavailable"
+        })
+        .await?;
+    assert!(settled(&seen), "verdicts are kept, red and green alike");
+    assert_eq!(seen.status("aio-operator").last_verified_time, verified_at, "a kept verdict is not made fresh");
+
+    // A restart forgets the evidence, and what the status says is no evidence; it stands for two minutes at most.
+    drop(operator);
+    let before: Vec<_> = stage.seen().await?.images.into_iter().map(|image| image.status).collect();
+    let operator = stage.operator(&[&registry], &[]).await?;
+    stage
+        .stays("the old status", Duration::from_secs(5), |seen| {
+            seen.images.iter().map(|image| &image.status).eq(&before)
+        })
+        .await?;
+    drop(operator);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pull_secret_that_may_not_be_read_is_said_and_one_that_is_missing_is_passed_over() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
+    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    let mut policy = scene::trust_policy(POLICY, &scene::seed_document());
+    policy["spec"]["imagePullSecrets"] = json!([{"name": "there-is-none"}]);
+    stage.apply(&policy).await?;
+    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    stage.until("the verdict", |seen| seen.reason("aio-operator") == "SignatureValid").await?;
+    Ok(())
+}
+
+/// The port of a service that accepts no connection: bound, and never listened on for long.
+fn closed_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_operator_whose_api_server_was_never_there() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let cluster = json!({"name": "c", "cluster": {"server": format!("https://127.0.0.1:{}", closed_port()?)}});
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "none"}}],
+    });
+    std::fs::write(&kubeconfig, config.to_string())?;
+    let args = ["operator", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig.display().to_string()];
+    let args = args.into_iter().map(str::to_owned).collect();
+    let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
+    operator.wait_for_log("watch failed", Duration::from_secs(20)).await?;
+    let address = *operator.listening_on()?.first().ok_or("it listens")?;
+    let ask = |path: &str| reqwest::get(format!("http://{address}{path}"));
+    assert_eq!(ask("/healthz").await?.status(), 200);
+    let ready = ask("/readyz").await?;
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().await?.contains("Pod"));
+    let began = Instant::now();
+    let ended = operator.terminate(Duration::from_secs(20)).await?;
+    assert!(ended.success(), "{ended} after {:?}: {}", began.elapsed(), operator.log());
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_and_metrics_tell_what_the_operator_does() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    let pki = Pki::new(KeyKind::EcP256)?;
+    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Not], true).await?;
+    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    stage.run_pod("dataflow-operator-0", images.of(Signed::Not)?).await?;
+    let operator = stage.operator(&[&registry], &[]).await?;
+    stage.until("the summary", |seen| seen.policy(POLICY).summary.is_some_and(|summary| summary.failed == 1)).await?;
+    let address = *operator.listening_on()?.first().ok_or("it listens")?;
+    let ready = reqwest::get(format!("http://{address}/readyz")).await?;
+    assert_eq!(ready.status(), 200);
+    let page = reqwest::get(format!("http://{address}/metrics")).await?.text().await?;
+    let expected = format!(
+        "sealwatch_images{{namespace=\"{}\",policy=\"microsoft\",verdict=\"Failed\",reason=\"NoSignature\"}} 1",
+        stage.namespace
+    );
+    assert!(page.contains(&expected), "{page}");
+    assert!(page.contains("sealwatch_gathers_total{result=\"Succeeded\"} 1"), "{page}");
+    assert!(!page.contains("sha256:") && !page.contains("azureiotoperations"), "no image is a label: {page}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_kubeconfig_or_registries_file_is_a_sentence_and_exit_code_2() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("broken");
+    std::fs::write(&file, "mirrors: [this is no mapping")?;
+    let file = file.display().to_string();
+    for (args, named) in [
+        (vec!["operator", "--kubeconfig", "/nonexistent/kubeconfig"], "--kubeconfig /nonexistent/kubeconfig"),
+        (vec!["operator", "--kubeconfig", &file], "--kubeconfig"),
+        (vec!["operator", "--listen", "nowhere"], "--listen"),
+        (vec!["operator", "--collect-after", "soon"], "--collect-after"),
+    ] {
+        let args = args.into_iter().map(str::to_owned).collect();
+        let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
+        let ended = operator.wait(Duration::from_secs(20)).await?;
+        assert_eq!(ended.code(), Some(2), "{}", operator.log());
+        assert!(operator.log().contains(named), "{named}: {}", operator.log());
+    }
+    Ok(())
+}
