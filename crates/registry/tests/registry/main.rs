@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the adapters do with registries that behave, that fail and that lie. Everything stays on loopback.
+
+mod auth;
+mod bodies;
+mod egress;
+mod fixture;
+mod layout;
+mod mirrors;
+mod redirects;
+mod referrers;
+mod resolve;
+mod scripted;
