@@ -3,7 +3,7 @@
 //! Durations as people write them in the API: `1h30m`, `168h`, `90s`.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -82,8 +82,11 @@ impl From<Duration> for DurationString {
     fn from(duration: Duration) -> Self {
         let total = duration.as_secs();
         let parts = [(total / 3600, 'h'), (total / 60 % 60, 'm'), (total % 60, 's')];
-        let text: String =
-            parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+        let mut text = String::new();
+        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{count}{unit}");
+        }
         Self(if text.is_empty() { "0s".to_owned() } else { text })
     }
 }

@@ -2,6 +2,7 @@
 
 //! The kind `ImageVerification`: one distinct image, its verdict and its evidence.
 
+#![allow(clippy::duplicated_attributes, reason = "the printer columns repeat their keys")]
 #![allow(unreachable_pub, reason = "the derive of the schema makes a copy of the spec inside a function")]
 
 pub mod status;

@@ -7,6 +7,11 @@
 //! admits, nor on words that a newer version added ([`Word`]): a single odd object must not end a watch. What a user
 //! wrote is parsed into validated types by the crates that act on it.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments of fields are what `kubectl explain` prints: kinds are plain words there"
+)]
+
 #[macro_use]
 mod word;
 

@@ -25,9 +25,10 @@ const STORE_NAME_PATTERN: &str = "^[a-zA-Z0-9_.-]+$";
 /// TP-8: the checks that exist.
 const CHECKS: &str = "['integrity', 'authenticity', 'authenticTimestamp', 'expiry', 'revocation']";
 
-/// One rule: a CEL expression over `self` that must be true, and what the user reads if it is not.
+/// One rule, and what the user reads if it is broken.
 struct Rule {
-    rule: String,
+    /// A CEL expression over `self` that must be true.
+    condition: String,
     /// The sentence if no expression makes one, or if that fails (for example because a name contains a line break).
     message: String,
     /// A CEL expression that makes the sentence with the offending value in it.
@@ -35,8 +36,8 @@ struct Rule {
 }
 
 impl Rule {
-    fn new(rule: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { rule: rule.into(), message: message.into(), message_expression: None }
+    fn new(condition: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { condition: condition.into(), message: message.into(), message_expression: None }
     }
 
     /// Adds the expression that names the offending value; it may presume that the rule is broken.
@@ -45,13 +46,13 @@ impl Rule {
     }
 
     /// A rule on a statement, whose name stands in front of `complaint`.
-    fn on_statement(rule: impl Into<String>, complaint: &str) -> Self {
-        Self::new(rule, format!("trust policy statement{complaint}"))
+    fn on_statement(condition: impl Into<String>, complaint: &str) -> Self {
+        Self::new(condition, format!("trust policy statement{complaint}"))
             .naming(format!("\"trust policy statement '\" + (has(self.name) ? self.name : '') + \"'{complaint}\""))
     }
 
     fn into_value(self) -> Value {
-        let mut value = json!({ "rule": self.rule, "message": self.message });
+        let mut value = json!({ "rule": self.condition, "message": self.message });
         if let Some(expression) = self.message_expression {
             value["messageExpression"] = json!(expression);
         }
@@ -126,9 +127,10 @@ fn statement_list_rules() -> Vec<Rule> {
             "registry scope is present in multiple trust policy statements, a scope may stand only once in a document",
         )
         .naming(
-            "\"registry scope '\" + self.map(a, has(a.registryScopes) && has(a.name), a.registryScopes.filter(s, \
-             self.exists(b, has(b.registryScopes) && has(b.name) && a.name < b.name && s in b.registryScopes)))\
-             .filter(l, size(l) > 0)[0][0] + \
+            "\"registry scope '\" + self.map(a, has(a.name) && has(a.registryScopes), \
+             self.map(b, has(b.name) && has(b.registryScopes) && a.name < b.name, \
+             a.registryScopes.filter(s, s in b.registryScopes)))\
+             .filter(lists, lists.exists(l, size(l) > 0))[0].filter(l, size(l) > 0)[0][0] + \
              \"' is present in multiple trust policy statements, a scope may stand only once in a document\"",
         ),
     ]

@@ -2,6 +2,7 @@
 
 //! The kind `TrustPolicy`: a Notation trust policy document and the trust stores that it names.
 
+#![allow(clippy::duplicated_attributes, reason = "the printer columns repeat their keys")]
 #![allow(unreachable_pub, reason = "the derive of the schema makes a copy of the spec inside a function")]
 
 pub mod status;

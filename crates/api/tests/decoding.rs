@@ -3,11 +3,12 @@
 //! Odd objects are decoded and not lost: a watch that meets one undecodable object delivers none.
 
 use sealwatch_api::{
-    DigestMatching, ImageVerification, Reason, Statement, TrustPolicy, TrustPolicySpec, TrustStoreType, Verdict,
+    DigestMatching, ImageVerification, ImageVerificationStatus, Reason, Statement, TrustPolicy, TrustPolicySpec,
+    TrustStoreType, Verdict,
 };
 use serde_json::{Value, json};
 
-fn policy(spec: Value) -> TrustPolicy {
+fn policy(spec: &Value) -> TrustPolicy {
     serde_json::from_value(json!({
         "apiVersion": "sealwatch.dev/v1alpha1", "kind": "TrustPolicy",
         "metadata": { "name": "p", "namespace": "n" }, "spec": spec,
@@ -15,7 +16,7 @@ fn policy(spec: Value) -> TrustPolicy {
     .unwrap()
 }
 
-fn image(status: Value) -> ImageVerification {
+fn image(status: &Value) -> ImageVerification {
     serde_json::from_value(json!({
         "apiVersion": "sealwatch.dev/v1alpha1", "kind": "ImageVerification",
         "metadata": { "name": "i", "namespace": "n" },
@@ -27,7 +28,7 @@ fn image(status: Value) -> ImageVerification {
 
 #[test]
 fn words_of_a_newer_definition_are_decoded_and_not_taken_for_known_ones() {
-    let policy = policy(json!({
+    let policy = policy(&json!({
         "version": "2.0",
         "trustPolicies": [{ "name": "a", "signatureVerification": { "level": "stricter", "override": { "sbom": "warn" } } }],
         "trustStores": [{ "type": "sigstore", "name": "s" }, { "type": "ca", "name": "c" }],
@@ -44,7 +45,7 @@ fn words_of_a_newer_definition_are_decoded_and_not_taken_for_known_ones() {
 
 #[test]
 fn a_status_of_another_shape_is_decoded_as_far_as_it_goes() {
-    let status = image(json!({
+    let status = image(&json!({
         "verdict": "Doubtful",
         "reason": "SignatureValid",
         "message": ["not", "a", "text"],
@@ -67,13 +68,13 @@ fn a_status_of_another_shape_is_decoded_as_far_as_it_goes() {
 
 #[test]
 fn an_object_without_status_or_with_an_empty_one_is_decoded() {
-    assert_eq!(image(Value::Null).status, None);
-    assert_eq!(image(json!({})).status, Some(Default::default()));
+    assert_eq!(image(&Value::Null).status, None);
+    assert_eq!(image(&json!({})).status, Some(ImageVerificationStatus::default()));
 }
 
 #[test]
 fn null_in_a_document_is_the_empty_value() {
-    let with_nulls = policy(json!({
+    let with_nulls = policy(&json!({
         "version": "1.0",
         "trustPolicies": [{
             "name": "a", "registryScopes": null, "trustStores": null, "trustedIdentities": null,
@@ -81,13 +82,13 @@ fn null_in_a_document_is_the_empty_value() {
         }],
         "trustStores": null, "interval": null, "suspend": null,
     }));
-    let without = policy(json!({
+    let without = policy(&json!({
         "version": "1.0",
         "trustPolicies": [{ "name": "a", "signatureVerification": { "level": "skip", "override": {}, "verifyTimestamp": "" } }],
     }));
     assert_eq!(with_nulls, without);
     assert_eq!(
-        policy(json!({ "trustPolicies": [{ "signatureVerification": null }] })).spec.trust_policies,
+        policy(&json!({ "trustPolicies": [{ "signatureVerification": null }] })).spec.trust_policies,
         [Statement::default()]
     );
 }
@@ -127,5 +128,5 @@ fn the_documented_policy_survives_a_round_trip() {
         "revocation": { "crls": [{ "configMapKeyRef": { "name": "crls", "key": "root.crl" } }] },
         "suspend": true,
     });
-    assert_eq!(serde_json::to_value(policy(document.clone()).spec).unwrap(), document);
+    assert_eq!(serde_json::to_value(policy(&document).spec).unwrap(), document);
 }
