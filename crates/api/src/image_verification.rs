@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "the derive of the schema makes a copy of the spec inside a function")]
 
 pub mod status;
+pub mod words;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -26,12 +26,14 @@ mod schema;
 pub mod text;
 pub mod trust_policy;
 
-pub use condition::{ConditionReason, ConditionStatus, ConditionType};
+pub use condition::{Circumstance, ConditionReason, ConditionStatus, ConditionType};
 pub use duration::DurationString;
 pub use image_verification::status::{
-    Anchor, AppliedPolicy, Check, CheckAction, CheckResult, CheckType, ContainerState, ContainerType,
-    ImageVerificationStatus, RevocationEvidence, RevocationMethod, Running, RunningContainer, Signature, SignedVia,
+    Anchor, AppliedPolicy, Check, ImageVerificationStatus, RevocationEvidence, Running, RunningContainer, Signature,
     Signer, Timestamp, Transition,
+};
+pub use image_verification::words::{
+    CheckAction, CheckResult, CheckType, ContainerState, ContainerType, RevocationMethod, SignedVia,
 };
 pub use image_verification::{ImageVerification, ImageVerificationSpec, TrustPolicyReference};
 pub use reason::{Reason, Verdict};
