@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use sealwatch_notation::{ARTIFACT_TYPE, Envelope};
 use sealwatch_registry::{
     Credentials, Descriptor, Digest, Error as RegistryError, Registry, Repository, SignatureManifest, Target,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::{
     evidence::{Bounded, Candidate, CandidateState, Evidence, Fetched, ListKey, Subject},
@@ -77,6 +77,7 @@ pub struct Verifier<R> {
     registry: R,
     lists: Bounded<ListKey, Arc<Evidence>>,
     signatures: Bounded<Digest, Fetched>,
+    flights: Flights,
     hosts: Hosts,
 }
 
@@ -89,7 +90,7 @@ impl<R> fmt::Debug for Verifier<R> {
 impl<R: Registry> Verifier<R> {
     /// A verifier that has not asked `registry` anything yet.
     pub fn new(registry: R) -> Self {
-        Self { registry, lists: Bounded::new(LISTS), signatures: Bounded::new(SIGNATURES), hosts: Hosts::default() }
+        Self { registry, lists: Bounded::new(LISTS), signatures: Bounded::new(SIGNATURES), flights: Flights::default(), hosts: Hosts::default() }
     }
 
     /// The digest behind a tag, recomputed from the manifest's bytes.
@@ -127,10 +128,11 @@ impl<R: Registry> Verifier<R> {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<Arc<Evidence>, GatherError> {
+        let key = list_key(subject, credentials);
+        // One question at a time about one image: whoever comes second finds the answer of the first.
+        let _flight = self.flights.board(&key).await;
         let queue = self.hosts.queue(subject.repository.registry());
         let _place = queue.enter().await;
-        let key = list_key(subject, credentials);
-        // Read within the queue: somebody before us may just have asked the same.
         let known = self.lists.fetch(&key);
         if let Some(evidence) = &known
             && evidence.gathered.elapsed() < max_age
@@ -247,6 +249,42 @@ fn state_of(fetched: &Fetched, image: &Descriptor) -> CandidateState {
         (Ok(_), Some(Ok(envelope))) => CandidateState::Envelope(Arc::clone(envelope)),
         (Ok(_), Some(Err(broken))) | (Err(broken), _) => CandidateState::Broken(Arc::clone(broken)),
         (Ok(_), None) => CandidateState::Broken("the signature manifest names another image".into()),
+    }
+}
+
+/// The questions that are under way.
+#[derive(Default)]
+struct Flights {
+    aboard: Mutex<HashMap<ListKey, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl Flights {
+    /// Waits for the question about this image that is under way, if one is.
+    async fn board(&self, key: &ListKey) -> Flight<'_> {
+        let seat = {
+            let mut aboard = self.aboard.lock().unwrap_or_else(PoisonError::into_inner);
+            let seat = aboard.get(key).and_then(Weak::upgrade).unwrap_or_default();
+            aboard.insert(key.clone(), Arc::downgrade(&seat));
+            seat
+        };
+        Flight { flights: self, key: key.clone(), seat: Some(seat.lock_owned().await) }
+    }
+}
+
+/// The right to ask about one image.
+struct Flight<'a> {
+    flights: &'a Flights,
+    key: ListKey,
+    seat: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.seat = None;
+        let mut aboard = self.flights.aboard.lock().unwrap_or_else(PoisonError::into_inner);
+        if aboard.get(&self.key).is_some_and(|seat| seat.strong_count() == 0) {
+            aboard.remove(&self.key);
+        }
     }
 }
 
