@@ -90,7 +90,13 @@ impl<R> fmt::Debug for Verifier<R> {
 impl<R: Registry> Verifier<R> {
     /// A verifier that has not asked `registry` anything yet.
     pub fn new(registry: R) -> Self {
-        Self { registry, lists: Bounded::new(LISTS), signatures: Bounded::new(SIGNATURES), flights: Flights::default(), hosts: Hosts::default() }
+        Self {
+            registry,
+            lists: Bounded::new(LISTS),
+            signatures: Bounded::new(SIGNATURES),
+            flights: Flights::default(),
+            hosts: Hosts::default(),
+        }
     }
 
     /// The digest behind a tag, recomputed from the manifest's bytes.

@@ -75,9 +75,10 @@ impl Registry for Script {
         _: &Credentials,
     ) -> Result<Vec<Descriptor>, Error> {
         let answers = self.note("referrers", repository).await;
-        let listed = answers.signatures.iter().map(|bytes| {
-            descriptor(Digest::of_bytes(Algorithm::Sha256, bytes), u64::try_from(bytes.len()).unwrap())
-        });
+        let listed = answers
+            .signatures
+            .iter()
+            .map(|bytes| descriptor(Digest::of_bytes(Algorithm::Sha256, bytes), u64::try_from(bytes.len()).unwrap()));
         answers.referrers.map_or_else(|| Ok(listed.collect()), Err)
     }
 
@@ -173,8 +174,7 @@ async fn an_error_of_the_registry_is_never_an_absence_of_signatures() {
     let forbidden = || Error::Forbidden { at: at(), detail: "403".into() };
     let unauthorized = || Error::Unauthorized { at: at(), detail: "401".into() };
     let throttled = || Error::Throttled { at: at(), retry_after: Some(Duration::from_secs(77)) };
-    let mismatch =
-        || Error::DigestMismatch { at: at(), expected: digest("image"), actual: digest("another") };
+    let mismatch = || Error::DigestMismatch { at: at(), expected: digest("image"), actual: digest("another") };
     for (error, reason) in [
         (forbidden(), Reason::RegistryUnauthorized),
         (unauthorized(), Reason::RegistryUnauthorized),
