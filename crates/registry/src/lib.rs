@@ -80,7 +80,8 @@ pub trait Registry: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> impl Future<Output = Result<Descriptor, Error>> + Send;
 
-    /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, else by the tag schema.
+    /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, and by the tag schema where
+    /// there is no such API or it lists none.
     ///
     /// The list is the registry's claim; each manifest is to be checked
     /// ([`SignatureManifest::parse`]). An empty list says that the registry was asked and has none.
