@@ -65,6 +65,12 @@ pub enum Target {
 
 /// A place where images and their signatures are kept.
 pub trait Registry: Send + Sync + 'static {
+    /// A fingerprint of the credentials that would be used for `repository`: what a registry answered may be shared
+    /// between calls for which it is the same, and between no others.
+    fn credential_key(&self, repository: &Repository, credentials: &Credentials) -> CredentialKey {
+        credentials.key(repository)
+    }
+
     /// The descriptor (media type, digest, size) of an image or index.
     ///
     /// A tag is resolved by reading the manifest and hashing its bytes. A digest is asked for by `HEAD`; only where
