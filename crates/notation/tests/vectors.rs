@@ -18,9 +18,9 @@ const POLICIES: &str = "notation/test/e2e/testdata/config/trustpolicies";
 const LAYOUTS: &str = "notation/test/e2e/testdata/registry/oci_layout";
 const POLICIES_OF_USERS: [&str; 4] = [
     "roots/mcr-azurelinux.trustpolicy.json",
-    "policies/PLACEHOLDER",
-    "policies/PLACEHOLDER",
-    "policies/PLACEHOLDER",
+    "policies/seed-trustpolicy.json",
+    "policies/seed-plus-tsa-trustpolicy.json",
+    "policies/seed-plus-tsa-aftercertexpiry-trustpolicy.json",
 ];
 
 /// A time at which the long-lived certificates of the vectors are valid.
