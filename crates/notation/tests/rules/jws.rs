@@ -125,8 +125,10 @@ fn other_serializations_and_members_are_refused() {
     let mut beside: Value = serde_json::from_slice(&jws.sign()).expect("JSON");
     beside["signatures"] = json!([]);
     let whole = String::from_utf8(jws.sign()).expect("JSON");
+    let array = json!([text("payload"), text("protected"), jws.header, text("signature")]);
     for bytes in [
         compact,
+        array.to_string(),
         general.to_string(),
         beside.to_string(),
         format!("{whole} {{}}"),
