@@ -5,6 +5,9 @@
 //! subject that cannot be written down in a way that an identity could be (an attribute without a short name, several
 //! values of one type) matches no `x509.subject` identity at all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -3,6 +3,8 @@
 
 mod error;
 pub mod raw;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

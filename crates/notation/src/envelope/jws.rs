@@ -17,7 +17,7 @@ use super::{EnvelopeError, MAX_TOKEN_BYTES, MEDIA_TYPE_JWS, Unverified};
 use crate::algorithm::SignatureAlgorithm;
 use crate::certificate::text;
 use crate::chain::MAX_CHAIN_LENGTH;
-use crate::json::{Json, Object, check_case, parse_object};
+use crate::json::{Json, Object, check_case, parse_object, read_as_object};
 
 /// Most bytes of the protected header. A limit of ours: real ones have some hundred.
 const MAX_PROTECTED_BYTES: usize = 1024 * 1024;
@@ -31,7 +31,7 @@ const UNPROTECTED_MEMBERS: [&str; 2] = ["x5c", TIMESTAMP_SIGNATURE];
 /// JW-1: these four members and no others. Stricter than notation-go, which ignores what it does not know, and so
 /// accepts the general serialization beside the flattened one (D19).
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct Flattened {
     payload: String,
     protected: String,
@@ -39,6 +39,8 @@ struct Flattened {
     #[serde(default)]
     signature: String,
 }
+
+read_as_object!(Flattened);
 
 #[derive(Default)]
 struct Unprotected {

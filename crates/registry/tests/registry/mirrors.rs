@@ -92,6 +92,17 @@ async fn not_found_needs_every_endpoint_to_say_so() {
 }
 
 #[tokio::test]
+async fn a_pull_secret_for_the_mirror_tells_tenants_apart() {
+    let mirror = good().await;
+    let client = configured(mirrored(&[&mirror], true));
+    let key = |credentials| client.credential_key(&repository(), &credentials);
+    let joe = login(&[(&mirror.host(), "joe", "s3cret")]);
+    assert_ne!(key(joe.clone()), key(anonymous()));
+    assert_eq!(key(joe.clone()), key(joe));
+    assert_eq!(key(login(&[("elsewhere.test", "joe", "s3cret")])), key(anonymous()));
+}
+
+#[tokio::test]
 async fn the_registrys_password_is_not_given_to_its_mirror() {
     let mirror =
         Server::start("127.0.0.1", |_: &Seen| Script::status(401).with("WWW-Authenticate", "Basic realm=give")).await;
