@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The longest wait between two reconciles of an image: a bound on how late a clock that was set can be noticed.
-const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
+const LOOK_AROUND: Duration = Duration::from_hours(1);
 
 /// One reconcile, step by step; only the steps marked so speak to anybody.
 ///
@@ -143,9 +143,11 @@ pub struct ParsedCase<'a> {
     /// Where the image runs.
     found: Option<&'a Found>,
     /// Where it is looked up, or why it cannot be.
-    pub reference: Result<Reference, Conclusion>,
+    pub reference: Result<Reference, Box<Conclusion>>,
     /// The digest, where the object names one.
     pub digest: Option<Digest>,
+    /// Whether the operator made the object.
+    pub ours: bool,
     /// Whether a registry is asked about it at all.
     asks: bool,
     /// What asks for a fresh look.
@@ -169,16 +171,17 @@ impl<'a> Case<'a> {
             found: self.found,
             reference: parsed,
             digest,
+            ours: self.ours,
             asks,
             request: Request { image: requested_at(self.image), policy: self.policy.requested_at.clone() },
             name: self.image.name_any(),
         }
     }
 
-    fn reference(&self) -> Result<Reference, Conclusion> {
-        let unresolvable = |message: String, stalled: bool| Conclusion {
-            stalled: stalled.then(|| message.clone()),
-            ..Conclusion::plain(Reason::DigestUnresolvable, message)
+    fn reference(&self) -> Result<Reference, Box<Conclusion>> {
+        let unresolvable = |message: String, stalled: bool| {
+            let stalled = stalled.then(|| message.clone());
+            Box::new(Conclusion { stalled, ..Conclusion::plain(Reason::DigestUnresolvable, message) })
         };
         let spec = &self.image.spec;
         if let Some(found) = self.found {
@@ -253,7 +256,7 @@ impl Judged {
 fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Judged {
     let mut judged = match (&case.policy.document, &case.reference) {
         (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
-        (_, Err(conclusion)) => Judged::plain(conclusion.clone()),
+        (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
         (Ok(document), Ok(reference)) => match verifier::select(document, reference.repository()) {
             Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
             Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),

@@ -20,7 +20,7 @@ use sealwatch_registry::{Digest, ImageId, Reference};
 use self::pod::{SlimContainer, SlimContainerStatus, SlimPod};
 
 /// How long a terminated debug container still counts: nobody can remove it from its pod.
-pub const EPHEMERAL_GRACE: Duration = Duration::from_secs(10 * 60);
+pub const EPHEMERAL_GRACE: Duration = Duration::from_mins(10);
 /// The longest unreadable text that is kept of a pod's status, in characters.
 const TEXT_MOST: usize = 256;
 

@@ -35,7 +35,7 @@ const CONCURRENT_WRITES: usize = 8;
 /// The shortest pause between two writes of one summary that are no matter of the gate.
 const PACE: Duration = Duration::from_millis(500);
 /// The longest wait between two reconciles.
-const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
+const LOOK_AROUND: Duration = Duration::from_hours(1);
 
 /// How long a summary waits for answers that belong to the policy as it is now.
 const JUDGING_MOST: Duration = Duration::from_secs(10);
@@ -102,7 +102,7 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Discover (pure).
     let images = discover::images(&context.running(), &policy, now);
     let found = discovered(&policy.name, &images);
-    let changed = context.discoveries.replace(&policy.namespace, &policy.name, Arc::clone(&found));
+    let changed = context.discoveries.replace(&policy.namespace, &policy.name, &found);
     let existing = context.images_of(&policy.namespace, &policy.name);
     let plan = {
         let absent = &mut lock(&memory).absent;
@@ -188,8 +188,8 @@ async fn summarise(
         return Ok(None);
     }
     let since = lock(memory).last_write.map_or(PACE, |written| written.elapsed());
-    if !summarised.gate && since < PACE {
-        return Ok(Some(PACE - since));
+    if let Some(wait) = PACE.checked_sub(since).filter(|wait| !summarised.gate && !wait.is_zero()) {
+        return Ok(Some(wait));
     }
     let written = apply::status(&context.client, object, &next).await;
     let result = written.as_ref().err().map_or("success", ApplyError::label);
@@ -212,7 +212,7 @@ fn being_judged(memory: &Mutex<Memory>, facts: &status::Facts<'_>, gate: bool) -
         return None;
     }
     let waited = memory.judging_since.get_or_insert_with(Instant::now).elapsed();
-    (!gate && waited < JUDGING_MOST).then(|| JUDGING_MOST - waited)
+    JUDGING_MOST.checked_sub(waited).filter(|wait| !gate && !wait.is_zero())
 }
 
 /// After a restart an earlier process's summary stands until there is an answer for every image that it counted, for

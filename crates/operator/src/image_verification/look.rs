@@ -23,7 +23,7 @@ use super::{
 use crate::{context::Context, metrics::GatherLabels};
 
 /// How long a look may take in all. Each request has its own, shorter limit.
-const LOOK_MOST: Duration = Duration::from_secs(300);
+const LOOK_MOST: Duration = Duration::from_mins(5);
 /// How many pull secrets are read for one image.
 const SECRETS_MOST: usize = 16;
 
@@ -33,6 +33,8 @@ struct Look {
     reference: Reference,
     digest: Option<Digest>,
     pull_secrets: Vec<String>,
+    /// Whether a person wrote the object: what the operator itself may pull is not for them to look into.
+    by_hand: bool,
     max_age: Duration,
 }
 
@@ -47,6 +49,7 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
         reference,
         digest: case.digest.clone(),
         pull_secrets: case.pull_secrets(),
+        by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
         max_age: if requested { Duration::ZERO } else { interval / 2 },
     };
@@ -109,7 +112,7 @@ impl Look {
                 Err(error) => return Err(failed(&format!("pull secret {name:?} could not be read: {error}"))),
             }
         }
-        Ok(credentials)
+        Ok(if self.by_hand { credentials.without_operator_credentials() } else { credentials })
     }
 }
 

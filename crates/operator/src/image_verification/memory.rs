@@ -192,9 +192,9 @@ impl Discoveries {
     }
 
     /// Takes in what was found. Returns the names of images about which something changed.
-    pub fn replace(&self, namespace: &str, policy: &str, found: Arc<Discovered>) -> Vec<String> {
+    pub fn replace(&self, namespace: &str, policy: &str, found: &Arc<Discovered>) -> Vec<String> {
         let key = (namespace.to_owned(), policy.to_owned());
-        let old = self.table().insert(key, Arc::clone(&found)).unwrap_or_default();
+        let old = self.table().insert(key, Arc::clone(found)).unwrap_or_default();
         let names = old.keys().chain(found.keys().filter(|name| !old.contains_key(*name)));
         names.filter(|name| old.get(*name) != found.get(*name)).cloned().collect()
     }

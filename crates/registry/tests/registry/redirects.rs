@@ -56,8 +56,6 @@ async fn a_redirect_to_an_internal_address_is_refused_and_nothing_is_sent() {
         format!("http://{}/x", internal.host()),
         format!("http://[::ffff:127.0.0.2]:{}/x", internal.address.port()),
         format!("http://localhost:{}/x", internal.address.port()),
-        "http://169.254.169.254/latest/meta-data".to_owned(),
-        "http://10.0.0.1/x".to_owned(),
     ] {
         let server =
             Server::start("127.0.0.1", move |_: &Seen| Script::status(302).with("Location", location.clone())).await;

@@ -5,7 +5,7 @@ use sealwatch_registry::digest::Algorithm;
 
 use super::*;
 
-const PERIOD: Duration = Duration::from_secs(3_600);
+const PERIOD: Duration = Duration::from_hours(1);
 
 fn evidence() -> Arc<Evidence> {
     let digest = sealwatch_registry::Digest::of_bytes(Algorithm::Sha256, b"image");
@@ -39,7 +39,7 @@ fn the_first_look_is_due_at_once_and_the_next_after_the_period() {
     looks.in_flight = true;
     assert!(!looks.is_due(&Request::default(), now), "one look at a time");
     looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
-    assert!(!looks.is_due(&Request::default(), now + PERIOD - Duration::from_secs(1)));
+    assert!(!looks.is_due(&Request::default(), now + Duration::from_mins(59)));
     assert!(looks.is_due(&Request::default(), now + PERIOD));
 }
 
@@ -98,7 +98,7 @@ fn a_discovery_tells_which_images_changed() {
     let table = Discoveries::default();
     let replace = |images: Vec<(&str, usize)>| {
         let found = images.into_iter().map(|(name, pods)| (name.to_owned(), found(pods))).collect();
-        table.replace("aio", "microsoft", Arc::new(found))
+        table.replace("aio", "microsoft", &Arc::new(found))
     };
     assert_eq!(replace(vec![("a", 1), ("b", 1)]), ["a", "b"]);
     assert_eq!(replace(vec![("a", 1), ("b", 2)]), ["b"]);
