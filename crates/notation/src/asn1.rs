@@ -5,7 +5,17 @@
 //! again. Object identifiers stay bytes too, and are compared as such.
 
 use der::asn1::AnyRef;
-use der::{Decode, Header, Reader, SliceReader, Tag, Tagged};
+use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+/// The tag `[number]` of a constructed value.
+pub(crate) const fn context(number: u32) -> Tag {
+    Tag::ContextSpecific { number: TagNumber(number), constructed: true }
+}
+
+/// The tag `[number]` of a primitive value.
+pub(crate) const fn primitive(number: u32) -> Tag {
+    Tag::ContextSpecific { number: TagNumber(number), constructed: false }
+}
 
 /// The elements inside a constructed value, read one after the other.
 pub(crate) struct Elements<'a> {

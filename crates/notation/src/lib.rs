@@ -84,6 +84,7 @@ mod judge;
 mod outcome;
 mod payload;
 mod policy;
+mod timestamp;
 mod trust_store;
 
 pub use jiff::Timestamp;
@@ -106,6 +107,7 @@ pub use policy::{
     Action, Actions, Level, MAX_POLICY_BYTES, MAX_POLICY_ENTRIES, PolicyError, Statement, TrustPolicyDocument,
     VerifyTimestamp, raw,
 };
+pub use timestamp::VerifiedTimestamp;
 pub use trust_store::{
     MAX_CERTIFICATES_PER_STORE, TrustStore, TrustStoreError, TrustStoreRef, TrustStoreRefError, TrustStoreType,
     TrustStores,
