@@ -90,7 +90,7 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
     context.synced.wait().await;
     let memory = context.memories.of(&object);
-    if lock(&memory).judged_version == object.resource_version() {
+    if object.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
         // We wrote since, and the watch has not told us yet: it will.
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -194,11 +194,13 @@ async fn summarise(
     let written = apply::status(&context.client, object, &next).await;
     let result = written.as_ref().err().map_or("success", ApplyError::label);
     context.metrics.status_writes.get_or_create(&ResultLabels { kind: "TrustPolicy", result }).inc();
-    written?;
+    let written = written?;
     tell(object, context, &previous, &next).await;
     let mut memory = lock(memory);
-    memory.written = Some(next);
-    memory.judged_version = object.resource_version();
+    // A write that changed nothing has no event that would show us a newer version.
+    let changed = written.resource_version() != object.resource_version();
+    memory.judged_version = object.resource_version().filter(|_| changed);
+    memory.written = Some(written.status.unwrap_or(next));
     memory.last_write = Some(Instant::now());
     Ok(None)
 }
