@@ -8,9 +8,9 @@ use jiff::Timestamp;
 /// The shortest wait after a failed attempt.
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait after a failed attempt, unless the registry asks for more.
-pub const RETRY_MOST: Duration = Duration::from_secs(15 * 60);
+pub const RETRY_MOST: Duration = Duration::from_mins(15);
 /// How long a registry may ask us to wait: a day, so that a hostile one cannot silence an image for ever.
-pub const RETRY_AFTER_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RETRY_AFTER_MOST: Duration = Duration::from_hours(24);
 /// How far an image's period strays from the policy's interval, in percent: ±10.
 pub const JITTER_PERCENT: u64 = 10;
 
