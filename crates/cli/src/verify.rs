@@ -150,9 +150,13 @@ async fn verify_one<R: Registry>(
         }
     };
     // A defect met by one image does not take the answers about the others along.
-    let look = AssertUnwindSafe(look(verifier, policy, reference)).catch_unwind().await;
-    let (digest, verification) = look.unwrap_or_else(|_panic| (reference.digest().cloned(), Err(internal_error())));
-    let verification = verification.unwrap_or_else(|error| unknown(&error, source, statement));
+    let (digest, verification) = match AssertUnwindSafe(look(verifier, policy, reference)).catch_unwind().await {
+        Ok((digest, Ok(verification))) => (digest, verification),
+        Ok((digest, Err(error))) => (digest, unknown(&error, source, statement)),
+        Err(_panic) => {
+            (reference.digest().cloned(), Verification::without_evidence(&internal_error(), Some(statement)))
+        }
+    };
     let mut answer = Answer::new(asked, reference, digest, verification);
     answer.warnings = warnings(&answer);
     answer
