@@ -448,8 +448,50 @@ async fn an_oci_layout_takes_the_place_of_the_registry() -> Result<()> {
         assert_eq!(ran.code, Some(3), "{ran:?}");
         assert!(ran.stdout.starts_with(&format!("Unknown: {image}: ImageNotFound: ")), "{ran:?}");
     }
-    let ran = verify("e2e-valid-signature", "registry_scope.json", "local.test/app:v1").await?;
+    let scoped = "registry_scope_trustpolicy.json";
+    assert_eq!(verify("e2e-valid-signature", scoped, "localhost:5000/test-repo:v1").await?.code, Some(0));
+    let ran = verify("e2e-valid-signature", scoped, "local.test/app:v1").await?;
     assert!(ran.stdout.contains("NoApplicableTrustPolicy") && ran.code == Some(1), "{ran:?}");
+    Ok(())
+}
+
+/// Files of Notation's own tests, and what the complaint about each says.
+const REFUSED_POLICIES: [(&str, &str); 19] = [
+    ("empty_registry_scope", "has zero registry scopes"),
+    ("empty_trusted_identity", "has an empty trusted identity"),
+    ("invalid_format", "malformed trust policy"),
+    ("invalid_trust_store", "trust store ca:invalid_store: "),
+    ("malformed_registry_scope", "is not valid"),
+    ("malformed_trust_store", "unsupported trust store name \"\""),
+    ("malformed_trusted_identity", "missing separator"),
+    ("missing_country_trusted_identity", "\"C\""),
+    ("missing_organization_trusted_identity", "\"O\""),
+    ("missing_state_trusted_identity", "\"ST\""),
+    ("multi_statements_with_multi_wildcard_registry_scope", "scope \"*\" is present in multiple"),
+    ("multi_statements_with_the_same_name", "use the same name \"e2e\""),
+    ("multi_statements_with_the_same_registry_scope", "is present in multiple"),
+    ("overlapped_registry_scope", "is present in multiple"),
+    ("overlapped_trusted_identity", "has overlapping x509 trustedIdentities"),
+    ("override_integrity_for_permissive", "\"integrity\" verification can not be overridden"),
+    ("unset_trust_store", "is either missing trust stores or trusted identities"),
+    ("wildcard_plus_other_registry_scope", "uses wildcard registry scope '*'"),
+    ("wildcard_trust_store", "has malformed trust store value \"*\""),
+];
+
+#[tokio::test]
+async fn the_policies_that_notation_refuses_are_refused_for_the_same_reason() -> Result<()> {
+    let test = "the_policies_that_notation_refuses_are_refused_for_the_same_reason";
+    let Some(vectors) = vectors(test) else { return Ok(()) };
+    let vectors = vectors.join("notation/test/e2e/testdata/config");
+    let folder = tempfile::tempdir()?;
+    fs::create_dir_all(folder.path().join("ca/e2e"))?;
+    fs::copy(vectors.join("localkeys/e2e.crt"), folder.path().join("ca/e2e/e2e.crt"))?;
+    for (file, named) in REFUSED_POLICIES {
+        let policy = vectors.join(format!("trustpolicies/{file}_trustpolicy.json"));
+        let args = [Path::new("verify"), Path::new("r.test/a:1"), Path::new("--policy"), &policy];
+        let ran = run(args.into_iter().chain([Path::new("--trust-store"), folder.path()])).await?;
+        assert_usage(&ran, &[named]);
+    }
     Ok(())
 }
 
