@@ -12,7 +12,7 @@ use std::time::Duration;
 use sealwatch_e2e::cli::{self, Desk, Ran, run, vectors};
 use sealwatch_e2e::scene::{self, Signed};
 use sealwatch_e2e::testenv::pki::{KeyKind, Validity};
-use sealwatch_e2e::testenv::{Format, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{Format, PushedImage, Registry, Result, SignOptions};
 use serde_json::{Value, json};
 
 const ABSENT: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -95,7 +95,7 @@ async fn of_several_images_the_worst_decides_and_the_order_is_kept() -> Result<(
     let desk = Desk::set(&registry, true, &[Signed::Cose, Signed::Jws, Signed::Not]).await?;
     let [good, other, unsigned] =
         [desk.images.of(Signed::Cose)?, desk.images.of(Signed::Jws)?, desk.images.of(Signed::Not)?]
-            .map(|image| image.by_digest());
+            .map(PushedImage::by_digest);
     let absent = format!("{}@{ABSENT}", desk.images.of(Signed::Cose)?.repository);
     let verdicts = |ran: &Ran| -> Vec<String> {
         ran.stdout.lines().map(|line| line.split([':', ' ']).next().unwrap_or_default().to_owned()).collect()
@@ -149,7 +149,7 @@ async fn json_and_yaml_carry_the_same_facts() -> Result<()> {
 async fn a_table_has_a_row_for_each_image() -> Result<()> {
     let registry = Registry::olareg().await?;
     let desk = Desk::set(&registry, true, &[Signed::Cose, Signed::Not]).await?;
-    let [good, bad] = [desk.images.of(Signed::Cose)?, desk.images.of(Signed::Not)?].map(|image| image.by_digest());
+    let [good, bad] = [desk.images.of(Signed::Cose)?, desk.images.of(Signed::Not)?].map(PushedImage::by_digest);
     let ran = desk.verify(&[&good, &bad, "-o", "table"]).await?;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
@@ -212,6 +212,10 @@ async fn what_is_wrong_with_the_command_line_is_named() -> Result<()> {
     assert_usage(&run(with(&[&image, "--oci-layout", "/nonexistent"])).await?, &["--oci-layout", "/nonexistent"]);
     let folder = desk.folder().display().to_string();
     assert_usage(&run(with(&[&image, "--oci-layout", &folder])).await?, &["--oci-layout", "not an OCI image layout"]);
+    // A setting of the environment is no flag that could stand in the way of another.
+    let output =
+        cli::command(with(&[&image, "--oci-layout", &folder]))?.env("SEALWATCH_REGISTRIES", "x").output().await?;
+    assert!(String::from_utf8(output.stderr)?.contains("not an OCI image layout"));
     assert_usage(&run(with(&[&image, "--registries", "/nonexistent"])).await?, &["--registries /nonexistent"]);
     let registries = desk.write("registries.yaml", "mirrors: [1]")?;
     assert_usage(&run(with(&[&image, "--registries", &registries])).await?, &["--registries", "line 1"]);
@@ -289,6 +293,25 @@ async fn what_is_wrong_with_a_trust_store_is_named() -> Result<()> {
     let named = [without_map[1].as_str(), "ca:supplychain", scene::ROOTS.0];
     assert_usage(&desk.verify_under(&without_map, &[&image]).await?, &named);
     assert_eq!(registry.access_log(), []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_only_this_signature_needs_leaves_it_open() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let desk = Desk::set(&registry, true, &[Signed::Cose]).await?;
+    let image = desk.images.of(Signed::Cose)?.by_digest();
+    desk.write("truststore/signingAuthority/other/root.crt", desk.pki.root.certificate_pem())?;
+    let mut document = scene::seed_document();
+    // The scheme of the signature is notary.x509, for which stores of type ca count.
+    document["trustPolicies"][0]["trustStores"] = json!(["ca:absent", "signingAuthority:other"]);
+    let ran = desk.verify_under(&desk.notation_policy(&document)?, &[&image]).await?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.starts_with(&format!("Unknown: {image}: TrustStoreUnavailable: ")), "{ran:?}");
+    assert!(ran.stdout.contains("ca:absent"), "{ran:?}");
+    // Nothing is missing that would count.
+    document["trustPolicies"][0]["trustStores"] = json!(["ca:supplychain", "signingAuthority:absent"]);
+    assert_eq!(desk.verify_under(&desk.notation_policy(&document)?, &[&image]).await?.code, Some(0));
     Ok(())
 }
 

@@ -32,12 +32,11 @@ impl Policy {
         let source = format!("--policy {}", path.display());
         let at = |why: String| format!("{source}: {why}");
         let bytes = read_bounded(path, POLICY_MOST).map_err(at)?;
-        let policy = match kubernetes_text(&bytes).map_err(at)? {
-            Some(text) => Self::from_manifest(&Manifest::parse(text).map_err(at)?, source.clone()).map_err(at)?,
-            None => {
-                let document = TrustPolicyDocument::from_json(&bytes).map_err(|error| at(error.to_string()))?;
-                Self::without_stores(Arc::new(document), source.clone())
-            }
+        let policy = if let Some(text) = kubernetes_text(&bytes).map_err(at)? {
+            Self::from_manifest(&Manifest::parse(text).map_err(at)?, source.clone()).map_err(at)?
+        } else {
+            let document = TrustPolicyDocument::from_json(&bytes).map_err(|error| at(error.to_string()))?;
+            Self::without_stores(Arc::new(document), source.clone())
         };
         match folder {
             Some(folder) => policy.with_stores_of(folder),

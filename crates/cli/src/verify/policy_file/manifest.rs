@@ -24,7 +24,7 @@ impl Manifest {
     /// Reads YAML (or JSON) of one or several documents; lists, as `kubectl get -o yaml` prints them, are taken apart.
     /// Objects of other kinds are passed over.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| error.to_string())?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| place_and_fault(&error))?;
         let mut policies = Vec::new();
         let mut config_maps = Vec::new();
         for document in documents.into_iter().flat_map(items) {
@@ -47,6 +47,13 @@ impl Manifest {
             }
         }
     }
+}
+
+/// The first line of the parser's message; the others draw the place.
+fn place_and_fault(error: &serde_saphyr::Error) -> String {
+    let message = error.to_string();
+    let line = message.lines().next().unwrap_or_default();
+    format!("is not YAML: {}", line.strip_prefix("error: ").unwrap_or(line))
 }
 
 fn kind(document: &Value) -> &str {

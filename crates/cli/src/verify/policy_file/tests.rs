@@ -77,6 +77,20 @@ fn a_file_that_is_no_policy_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_deep_or_grows_when_read_is_refused_in_one_line() {
+    let deep = format!("a: {}", "[".repeat(100_000));
+    let level = |level: usize| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(","));
+    let growing: Vec<String> = (1..12).map(level).collect();
+    let growing = format!("a0: &a0 [x,x,x,x,x,x,x,x,x]\n{}", growing.concat());
+    for text in [&deep, &growing] {
+        let why = read_text(text, None).unwrap_err();
+        assert!(why.contains(": is not YAML: line "), "{why}");
+        assert_eq!(why.lines().count(), 1, "{why}");
+    }
+    assert!(read_text(&format!("{{\"kind\": {}", "[".repeat(100_000)), None).unwrap_err().contains("malformed"));
+}
+
+#[test]
 fn a_file_that_is_too_large_or_not_text_is_refused() {
     assert!(read_text(&" ".repeat(1024 * 1024 + 1), None).unwrap_err().contains("is larger than 1048576 bytes"));
     let file = tempfile::NamedTempFile::new().unwrap();
