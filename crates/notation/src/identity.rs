@@ -88,7 +88,7 @@ impl DistinguishedName {
             return Err(DistinguishedNameError::EncodedValue);
         }
         let mut attributes = BTreeMap::new();
-        let text = text.trim();
+        // Only spaces around types and values are trimmed, below: a line break is part of what it stands beside.
         for part in split_unescaped(text) {
             let (attribute, value) = parse_attribute(part)?;
             // Off-spec: in notation-go an empty value may be followed by another of the same type.
@@ -119,7 +119,7 @@ fn split_unescaped(text: &str) -> impl Iterator<Item = &str> {
         escaped = !here && c == '\\';
         !here && matches!(c, ',' | ';')
     })
-    .filter(move |part| !(part.is_empty() && text.is_empty()))
+    .filter(move |_| !text.trim().is_empty())
 }
 
 fn parse_attribute(part: &str) -> Result<(String, String), DistinguishedNameError> {

@@ -118,7 +118,7 @@ impl<R: Registry> Verifier<R> {
 
     /// What is remembered of an image under these credentials; asks nothing.
     pub fn remembered(&self, subject: &Subject, credentials: &Credentials) -> Option<Arc<Evidence>> {
-        self.lists.fetch(&list_key(subject, credentials))
+        self.lists.fetch(&self.list_key(subject, credentials))
     }
 
     /// The evidence for one image. What is remembered and younger than `max_age` is used as it is; else the
@@ -134,7 +134,7 @@ impl<R: Registry> Verifier<R> {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<Arc<Evidence>, GatherError> {
-        let key = list_key(subject, credentials);
+        let key = self.list_key(subject, credentials);
         // One question at a time about one image: whoever comes second finds the answer of the first.
         let _flight = self.flights.board(&key).await;
         let queue = self.hosts.queue(subject.repository.registry());
@@ -161,6 +161,10 @@ impl<R: Registry> Verifier<R> {
                 Err(error)
             }
         }
+    }
+
+    fn list_key(&self, subject: &Subject, credentials: &Credentials) -> ListKey {
+        (subject.clone(), self.registry.credential_key(&subject.repository, credentials))
     }
 
     async fn ask(
@@ -239,10 +243,6 @@ impl<R: Registry> Verifier<R> {
         }
         Ok(fetched)
     }
-}
-
-fn list_key(subject: &Subject, credentials: &Credentials) -> ListKey {
-    (subject.clone(), credentials.key(&subject.repository))
 }
 
 fn parse(manifest: &Bytes, image: &Descriptor) -> Result<SignatureManifest, Arc<str>> {

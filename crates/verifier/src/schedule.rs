@@ -68,8 +68,9 @@ mod tests {
         fn every_period_stays_within_ten_percent_of_the_interval(seconds in 60_u64..10_000_000, seed: u64) {
             let interval = Duration::from_secs(seconds);
             let period = period(interval, seed);
-            prop_assert!(period + Duration::from_millis(10) >= interval.mul_f64(0.9));
-            prop_assert!(period <= interval.mul_f64(1.1) + Duration::from_millis(10));
+            let rounding = Duration::from_millis(10);
+            prop_assert!(period + rounding >= interval.mul_f64(0.9));
+            prop_assert!(period <= interval.mul_f64(1.1) + rounding);
         }
 
         #[test]

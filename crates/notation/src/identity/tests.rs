@@ -42,14 +42,16 @@ fn spaces_around_types_and_values_do_not_count_unless_escaped() {
     assert_eq!(value_of_o(r"a\\").as_deref(), Some(r"a\"));
     // go-ldap makes the value `a\ ` of this.
     assert_eq!(value_of_o(r"a\\ "), None);
-    // As in go-ldap, an escaped space at the very end of a name loses its space.
-    assert!(parse(r"C=US,ST=WA,O=a\ ").is_err());
+    assert_eq!(values(r"C=US,ST=WA,O=a\ "), values(r"O=\61\20,C=US,ST=WA"), "also at the very end");
+    assert!(parse("\nC=US,ST=WA,O=x").is_err(), "a line break belongs to the type");
+    assert_eq!(value_of_o("x\t").as_deref(), Some("x\t"), "a tab belongs to the value");
+    assert_ne!(values("C=US,ST=WA,O=x\n"), values("C=US,ST=WA,O=x"));
 }
 
 /// DN-4.
 #[test]
 fn only_the_escapes_of_rfc_4514_are_known() {
-    assert_eq!(value_of_o(r##"\"\#\+\,\;\<\=\>\\"##).as_deref(), Some(r##""#+,;<=>\"##));
+    assert_eq!(value_of_o(r#"\"\#\+\,\;\<\=\>\\"#).as_deref(), Some(r##""#+,;<=>\"##));
     assert_eq!(value_of_o(r"\c3\A9t\20").as_deref(), Some("ét "));
     for text in [r"\x", r"\4", r"\4g", r"\é1", r"\ff", r"a\n"] {
         assert_eq!(value_of_o(text), None, "{text}");

@@ -305,11 +305,12 @@ fn the_exact_scope_wins_over_the_wildcard_and_nothing_is_expanded() {
     assert_eq!(only_exact.statement_for("registry.example/other"), None);
 }
 
+const NAME: &str = "x509.subject: C=US,ST=WA,O=x";
+
 /// TP-25 to TP-28.
 #[test]
 fn identities_are_names_that_do_not_overlap_or_the_wildcard_alone() {
     let identities = |identities: Value| with("trustedIdentities", identities);
-    const NAME: &str = "x509.subject: C=US,ST=WA,O=x";
     for (value, rule, words) in [
         (json!(["*", NAME]), "TP-25", "uses a wildcard trusted identity '*'"),
         (json!(["*", "*"]), "TP-25", "uses a wildcard trusted identity '*'"),

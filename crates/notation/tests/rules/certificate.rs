@@ -76,21 +76,47 @@ fn a_subject_is_printed_as_go_prints_it() {
     }
 }
 
-/// Values whose text is doubtful are printed as bytes, and so match no identity.
+/// Its meaning is ambiguous, so it is printed as bytes, and so matches no identity.
 #[test]
-fn a_subject_of_another_string_type_is_printed_in_hexadecimal() {
+fn a_t61_string_is_printed_in_hexadecimal() {
+    let subject = name(&[("2.5.4.10", 0x14, b"t61")]);
+    let certificate = parse(&Template { subject, ..Template::leaf() }).expect("a certificate");
+    assert_eq!(certificate.subject(), "2.5.4.10=#1403743631");
+}
+
+/// Go refuses such certificates whole, so notation does.
+#[test]
+fn a_name_whose_bytes_do_not_fit_their_string_type_is_refused() {
     for (tag, value) in [
-        (0x14, &b"t61"[..]),
-        (0x0c, b"\xc3\x28"),
+        (0x0c, &b"\xc3\x28"[..]),
         (0x13, b"a@b"),
         (0x16, b"\xff"),
+        (0x12, b"a"),
         (0x1e, b"\xd8\x00"),
+        (0x1e, b"\xff\xff"),
         (0x1e, b"\x00"),
         (0x04, b"a"),
+        (0x1c, b"\0\0\0a"),
     ] {
-        let subject = name(&[("2.5.4.10", tag, value)]);
-        let certificate = parse(&Template { subject, ..Template::leaf() }).expect("a certificate");
-        assert!(certificate.subject().starts_with("2.5.4.10=#"), "{}", certificate.subject());
+        let value = name(&[("2.5.4.10", tag, value)]);
+        for (field, template) in [
+            ("subject", Template { subject: value.clone(), ..Template::leaf() }),
+            ("issuer", Template { issuer: value.clone(), ..Template::leaf() }),
+        ] {
+            let error = parse(&template).expect_err("a malformed name");
+            assert!(matches!(error, CertificateError::Malformed { field: found, .. } if found == field), "{error}");
+        }
+    }
+}
+
+/// Go reads no arc of more than 31 bits, and none with leading zeros.
+#[test]
+fn an_object_identifier_beyond_gos_is_refused() {
+    let usage = |value: &[u8]| extension("2.5.29.37", false, &sequence(&[&tlv(0x06, value)]));
+    let parse = |value: &[u8]| parse(&Template { extensions: vec![usage(value)], ..Template::leaf() }).map(|_| ());
+    assert_eq!(parse(&[0x2a, 0x87, 0xff, 0xff, 0xff, 0x7f]), Ok(()), "2^31 - 1");
+    for value in [&[0x2a, 0x88, 0x80, 0x80, 0x80, 0x00][..], &[0x2a, 0x80, 0x01], &[0x2a, 0x81], &[]] {
+        assert!(parse(value).is_err(), "{value:?}");
     }
 }
 
@@ -121,6 +147,7 @@ fn malformed_certificates_are_refused_by_field() {
         (extension("2.5.29.15", true, b"\x03\x01"), "2.5.29.15"),
         (extension("2.5.29.19", true, b"\x30\x03\x01\x01\x01"), "2.5.29.19"),
         (extension("2.5.29.37", false, b"\x30\x01"), "2.5.29.37"),
+        (extension("1.3.6.1.5.5.7.1.1", false, b"broken"), "1.3.6.1.5.5.7.1.1"),
         (sequence(&[]), "list"),
     ] {
         assert_eq!(field(&Template { extensions: vec![broken], ..leaf() }), oid);

@@ -375,3 +375,14 @@ fn a_label_that_is_protected_and_unprotected_is_refused() {
     });
     assert_eq!(error, EnvelopeError::HeaderTwice { header: "label 33".to_owned() });
 }
+
+/// RFC 9052 section 3.1.
+#[test]
+fn an_iv_and_a_partial_iv_exclude_each_other() {
+    for (protected, unprotected) in [(5, 6), (6, 5)] {
+        let error = refusal(|cose| {
+            cose.set(protected, Value::Bytes(vec![1])).set_unprotected(unprotected, Value::Bytes(vec![1]));
+        });
+        assert!(matches!(error, EnvelopeError::Malformed { .. }), "{error}");
+    }
+}

@@ -206,10 +206,13 @@ fn a_timestamp_is_kept_and_one_that_is_not_base64_is_refused() {
 #[test]
 fn unknown_unprotected_members_are_ignored() {
     let envelope = accepted(|jws| {
-        jws.header.insert("io.cncf.notary.SigningAgent".to_owned(), json!({"any": ["thing"]}));
+        jws.header.insert("com.example".to_owned(), json!({"any": ["thing"]}));
         jws.header.remove("io.cncf.notary.signingAgent");
+        jws.header.insert("io.cncf.notary.SigningAgent".to_owned(), json!("notation/0"));
     });
     assert_eq!(envelope.signing_agent(), None);
+    refusal(|jws| drop(jws.header.insert("io.cncf.notary.SigningAgent".to_owned(), json!({}))));
+    refusal(|jws| drop(jws.header.insert("io.cncf.notary.signingagent".to_owned(), json!("x"))));
 }
 
 /// JW-11.

@@ -32,7 +32,7 @@ fn existing(plan: &Plan) -> Vec<Arc<ImageVerification>> {
     plan.create.iter().cloned().map(Arc::new).collect()
 }
 
-const AFTER: Duration = Duration::from_secs(600);
+const AFTER: Duration = Duration::from_mins(10);
 
 #[test]
 fn a_name_tells_image_and_digest_and_differs_by_policy_and_repository() {

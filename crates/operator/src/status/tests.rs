@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{policy::Policy, trust_store::Loaded};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
@@ -105,7 +105,7 @@ fn a_status_is_written_for_news_and_for_a_heartbeat_and_for_nothing_else() {
     assert!(!worth(60, Reason::SignatureValid, HOUR));
     assert!(!worth(2_880, Reason::SignatureValid, HOUR));
     assert!(worth(2_881, Reason::SignatureValid, HOUR));
-    assert!(!worth(2_880, Reason::SignatureValid, Duration::from_secs(60)), "an hour is the least");
+    assert!(!worth(2_880, Reason::SignatureValid, Duration::from_mins(1)), "an hour is the least");
     assert!(!worth(20_000, Reason::SignatureValid, 24 * HOUR));
     assert!(worth(1, Reason::FailuresLogged, HOUR));
 }
@@ -120,7 +120,7 @@ fn what_is_written_reads_back_equal() {
     assert_eq!(read, status);
 }
 
-fn loaded(document: serde_json::Value) -> Policy {
+fn loaded(document: &serde_json::Value) -> Policy {
     let mut policy: TrustPolicy = serde_json::from_value(json!({
         "apiVersion": "sealwatch.dev/v1alpha1", "kind": "TrustPolicy",
         "metadata": {"name": "microsoft", "namespace": "aio", "uid": "u", "generation": 7},
@@ -132,7 +132,7 @@ fn loaded(document: serde_json::Value) -> Policy {
 }
 
 fn skipping() -> Policy {
-    loaded(json!([{"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "skip"}}]))
+    loaded(&json!([{"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "skip"}}]))
 }
 
 fn result(policy: &Policy, reason: Reason) -> ImageResult {
@@ -193,7 +193,7 @@ fn every_image_is_in_exactly_one_count() {
 
 #[test]
 fn an_invalid_policy_is_stalled_and_not_ready() {
-    let policy = loaded(json!([{"name": "all", "registryScopes": [], "signatureVerification": {"level": "strict"}}]));
+    let policy = loaded(&json!([{"name": "all", "registryScopes": [], "signatureVerification": {"level": "strict"}}]));
     let facts = Facts { policy: &policy, images: BTreeMap::new(), pods: 0, containers: 0 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     for (kind, expected) in

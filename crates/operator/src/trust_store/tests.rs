@@ -12,7 +12,7 @@ fn root(name: &str) -> rcgen::Certificate {
     parameters.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate")
 }
 
-fn spec(certificates: Value) -> TrustPolicySpec {
+fn spec(certificates: &Value) -> TrustPolicySpec {
     serde_json::from_value(json!({
         "version": "1.0", "trustPolicies": [],
         "trustStores": [{"type": "ca", "name": "roots", "certificates": certificates}],
@@ -60,7 +60,7 @@ fn a_store_that_cannot_be_loaded_says_which_source_and_why() {
         (json!([{"pem": root("b").pem(), "sha256": ["00"]}]), Found::new(), "sha256"),
         (json!([{}]), Found::new(), "no source"),
     ] {
-        let why = why(&spec(certificates.clone()), &found);
+        let why = why(&spec(&certificates), &found);
         assert!(why.contains(expected), "{certificates}: {why}");
     }
 }
@@ -69,7 +69,7 @@ fn a_store_that_cannot_be_loaded_says_which_source_and_why() {
 fn one_bad_source_spoils_the_store_whatever_the_others_hold() {
     let good = root("good").pem();
     let certificates = json!([{"pem": good}, {"configMapKeyRef": {"name": "roots", "key": "a.crt"}}]);
-    assert!(why(&spec(certificates), &Found::new()).contains("certificates[1]"));
+    assert!(why(&spec(&certificates), &Found::new()).contains("certificates[1]"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn pem_and_der_from_any_source_are_joined_and_listed_once() {
     let (first, second) = (root("first"), root("second"));
     let bundle = format!("{}{}", first.pem(), second.pem()).into_bytes();
     let found = map(&[("bundle.pem", bundle), ("second.der", second.der().to_vec())]);
-    let spec = spec(json!([
+    let spec = spec(&json!([
         {"pem": first.pem()},
         {"configMapKeyRef": {"name": "roots", "key": "bundle.pem"}},
         {"configMapKeyRef": {"name": "roots", "key": "second.der"}},
@@ -95,7 +95,7 @@ fn pem_and_der_from_any_source_are_joined_and_listed_once() {
 #[test]
 fn equal_stores_are_equal_and_another_certificate_makes_them_differ() {
     let (first, second) = (root("first").pem(), root("second").pem());
-    let loaded = |pem: &str| load(&spec(json!([{"pem": pem}])), &Found::new());
+    let loaded = |pem: &str| load(&spec(&json!([{"pem": pem}])), &Found::new());
     assert_eq!(loaded(&first), loaded(&first));
     assert_ne!(loaded(&first), loaded(&second));
 }

@@ -37,10 +37,10 @@ async fn a_body_longer_than_its_descriptor_is_cut() {
     for body in [
         Body::Whole(b"signature!".to_vec()),
         Body::Chunked { chunk: b"signature".to_vec(), times: 2 },
-        Body::Lying { declared: u64::MAX, bytes: b"signature".to_vec() },
+        Body::Lying { declared: 1 << 40, bytes: b"signature".to_vec() },
     ] {
         let error = blob_with(script(body), &wanted).await.unwrap_err();
-        assert!(matches!(error, Error::TooLarge { limit: 9, .. } | Error::Unavailable { .. }), "{error}");
+        assert!(matches!(error, Error::TooLarge { limit: 9, .. }), "{error}");
     }
 }
 

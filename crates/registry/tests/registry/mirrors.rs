@@ -5,7 +5,7 @@ use sealwatch_registry::{Error, RegistriesConfig, Registry, Repository, Target};
 use crate::fixture::{NOTATION, Signed, anonymous, configured, list, login};
 use crate::scripted::{Script, Seen, Server};
 
-/// `registry.test` with these mirrors, and the origin too if it is given.
+/// `registry.test` with these mirrors, in order.
 fn mirrored(mirrors: &[&Server], is_origin_disabled: bool) -> RegistriesConfig {
     let endpoints: Vec<String> = mirrors.iter().map(|mirror| format!("'http://{}'", mirror.host())).collect();
     let yaml = format!("mirrors: {{registry.test: {{endpoint: [{}]}}}}", endpoints.join(", "));
@@ -59,7 +59,7 @@ async fn signatures_are_taken_from_the_mirror_that_has_them() {
 #[tokio::test]
 async fn a_mirror_without_signatures_and_an_origin_out_of_reach_is_not_no_signatures() {
     let unsigned = unsigned().await;
-    // The origin's name does not resolve: `.test` never does (RFC 6761).
+    // The last endpoint stands for the origin, so that no name has to be resolved.
     let origin = Server::start("127.0.0.1", |_: &Seen| Script::status(503)).await;
     let client = configured(mirrored(&[&unsigned, &origin], true));
     let subject = Signed::new().subject();
