@@ -95,14 +95,26 @@ impl Stage {
     /// # Errors
     /// It cannot be started.
     pub async fn operator(&self, registries: &[&Registry], more: &[&str]) -> Result<OperatorProcess> {
-        let (namespace, name) = ACCOUNT;
+        self.operator_for(Some(&self.namespace), ACCOUNT, registries, more).await
+    }
+
+    /// Starts an operator for one namespace or all, as this service account (namespace and name).
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn operator_for(
+        &self,
+        watched: Option<&str>,
+        (namespace, name): (&str, &str),
+        registries: &[&Registry],
+        more: &[&str],
+    ) -> Result<OperatorProcess> {
         let account = Identity::ServiceAccount { namespace, name };
-        let kubeconfig = self.cluster.kubeconfig_for(account).await?;
-        let registries = scene::registries_yaml(self.folder.path(), registries)?;
-        let kubeconfig = kubeconfig.display().to_string();
-        let registries = registries.display().to_string();
+        let kubeconfig = self.cluster.kubeconfig_for(account).await?.display().to_string();
+        let registries = scene::registries_yaml(self.folder.path(), registries)?.display().to_string();
         let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
-        let args = args.into_iter().chain(["--registries", &registries, "--watch-namespace", &self.namespace]);
+        let args = args.into_iter().chain(["--registries", &registries]);
+        let args = args.chain(watched.into_iter().flat_map(|namespace| ["--watch-namespace", namespace]));
         let args = args.chain(more.iter().copied()).map(str::to_owned).collect();
         OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
     }

@@ -148,7 +148,7 @@ async fn an_outage_of_the_registry_keeps_the_verdict_and_says_that_it_is_kept() 
 }
 
 #[tokio::test]
-async fn a_pull_secret_that_may_not_be_read_is_said_and_one_that_is_missing_is_passed_over() -> Result<()> {
+async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_read_is_said() -> Result<()> {
     let registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
     let pki = Pki::new(KeyKind::EcP256)?;
@@ -158,8 +158,35 @@ async fn a_pull_secret_that_may_not_be_read_is_said_and_one_that_is_missing_is_p
     policy["spec"]["imagePullSecrets"] = json!([{"name": "there-is-none"}]);
     stage.apply(&policy).await?;
     stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
-    let _operator = stage.operator(&[&registry], &[]).await?;
+    let operator = stage.operator(&[&registry], &[]).await?;
     stage.until("the verdict", |seen| seen.reason("aio-operator") == "SignatureValid").await?;
+    drop(operator);
+
+    // The same rights, but for secrets, given to another service account.
+    let role = stage.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
+    let rules: serde_json::Value = serde_json::from_str(&role)?;
+    let rules: Vec<_> = rules["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|rule| rule["resources"] != json!(["secrets"]))
+        .collect();
+    let name = "blind";
+    let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": stage.namespace});
+    stage
+        .apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name},
+             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}, "subjects": [subject]},
+        ]}))
+        .await?;
+    stage.kubectl(&["delete", "iv", "--all"]).await?;
+    let watched = Some(stage.namespace.as_str());
+    let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
+    let seen = stage.until("the refusal", |seen| seen.reason("aio-operator") == "CredentialsForbidden").await?;
+    let message = seen.status("aio-operator").message.unwrap_or_default();
+    assert!(message.contains("there-is-none"), "{message}");
+    assert_eq!(seen.image_condition("aio-operator", "Ready"), "False/CredentialsForbidden");
     Ok(())
 }
 

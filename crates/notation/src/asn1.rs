@@ -2,7 +2,7 @@
 //! A walk over DER that hands out the bytes as received.
 //!
 //! Signatures are verified over the very bytes that came in, so nothing is decoded into a structure and encoded
-//! again. Object identifiers stay bytes too: an arc may be wider than any integer that a library chose for it.
+//! again. Object identifiers stay bytes too, and are compared as such.
 
 use der::asn1::AnyRef;
 use der::{Decode, Header, Reader, SliceReader, Tag, Tagged};
@@ -50,6 +50,15 @@ impl<'a> Elements<'a> {
         self.value(tag).map(Some)
     }
 
+    /// The value of the next element, which must be an object identifier.
+    pub(crate) fn oid(&mut self) -> der::Result<&'a [u8]> {
+        let value = self.value(Tag::ObjectIdentifier)?;
+        match dotted(value) {
+            Some(_) => Ok(value),
+            None => Err(Tag::ObjectIdentifier.value_error().into()),
+        }
+    }
+
     /// The next element, decoded as a structure.
     pub(crate) fn decode<T: Decode<'a, Error = der::Error>>(&mut self) -> der::Result<T> {
         self.reader.decode()
@@ -65,24 +74,28 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// An object identifier in dotted form, from its DER value. None if it is not one, or an arc is wider than 128 bits.
+/// An object identifier in dotted form, from its DER value (X.690 section 8.19). None if it is not one, or an arc has
+/// more than 31 bits, as in Go.
 pub(crate) fn dotted(value: &[u8]) -> Option<String> {
     let mut arcs = Vec::new();
-    let mut arc: u128 = 0;
-    let mut complete = true;
+    let mut arc: u32 = 0;
+    let mut is_first_byte = true;
     for byte in value {
-        arc = arc.checked_mul(128)?.checked_add(u128::from(byte & 0x7f))?;
-        complete = byte & 0x80 == 0;
-        if complete {
-            arcs.push(arc);
+        if is_first_byte && *byte == 0x80 {
+            return None;
+        }
+        arc = arc.checked_mul(128)?.checked_add(u32::from(byte & 0x7f))?;
+        is_first_byte = byte & 0x80 == 0;
+        if is_first_byte {
+            arcs.push(i32::try_from(arc).ok()?);
             arc = 0;
         }
     }
     let (first, rest) = arcs.split_first()?;
-    if !complete {
+    if !is_first_byte {
         return None;
     }
-    // X.690 8.19.4: the first two arcs share one number.
+    // The first two arcs share one number.
     let top = (*first / 40).min(2);
     let second = first.checked_sub(top.checked_mul(40)?)?;
     Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))

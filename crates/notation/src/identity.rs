@@ -5,6 +5,9 @@
 //! subject that cannot be written down in a way that an identity could be (an attribute without a short name, several
 //! values of one type) matches no `x509.subject` identity at all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -85,7 +88,7 @@ impl DistinguishedName {
             return Err(DistinguishedNameError::EncodedValue);
         }
         let mut attributes = BTreeMap::new();
-        let text = text.trim();
+        // Only spaces around types and values are trimmed, below: a line break is part of what it stands beside.
         for part in split_unescaped(text) {
             let (attribute, value) = parse_attribute(part)?;
             // Off-spec: in notation-go an empty value may be followed by another of the same type.
@@ -116,7 +119,7 @@ fn split_unescaped(text: &str) -> impl Iterator<Item = &str> {
         escaped = !here && c == '\\';
         !here && matches!(c, ',' | ';')
     })
-    .filter(move |part| !(part.is_empty() && text.is_empty()))
+    .filter(move |_| !text.trim().is_empty())
 }
 
 fn parse_attribute(part: &str) -> Result<(String, String), DistinguishedNameError> {

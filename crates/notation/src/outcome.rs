@@ -132,7 +132,7 @@ pub enum Reason {
     /// Unknown: a trust store that the statement names is not there or cannot be used.
     TrustStoreUnavailable,
     /// Unknown: the statement's level is `skip`, so there was nothing to judge; callers report a skipped image
-    /// without asking [`judge`](crate::judge).
+    /// without asking [`judge`](crate::judge()).
     LevelSkip,
 }
 words!(Reason {
@@ -187,7 +187,7 @@ pub struct Anchor {
     pub certificate: Certificate,
 }
 
-/// The judgement on one signature. Only [`judge`](crate::judge) and [`Outcome::broken`] make one.
+/// The judgement on one signature. Only [`judge`](crate::judge()) and [`Outcome::broken`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub(crate) verdict: Verdict,

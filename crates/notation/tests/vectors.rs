@@ -16,8 +16,12 @@ const STORES: &str = "notation-go/verifier/testdata/truststore/x509";
 const TIMESTAMPED: &str = "notation-go/verifier/testdata/timestamp/sigEnv";
 const POLICIES: &str = "notation/test/e2e/testdata/config/trustpolicies";
 const LAYOUTS: &str = "notation/test/e2e/testdata/registry/oci_layout";
-const POLICIES_OF_USERS: [&str; 4] =
-    ["roots/mcr-azurelinux.trustpolicy.json", "policies/PLACEHOLDER", "policies/PLACEHOLDER", "policies/PLACEHOLDER"];
+const POLICIES_OF_USERS: [&str; 4] = [
+    "roots/mcr-azurelinux.trustpolicy.json",
+    "policies/seed-trustpolicy.json",
+    "policies/seed-plus-tsa-trustpolicy.json",
+    "policies/seed-plus-tsa-aftercertexpiry-trustpolicy.json",
+];
 
 /// A time at which the long-lived certificates of the vectors are valid.
 const NOW: &str = "2026-11-22T12:00:00Z";

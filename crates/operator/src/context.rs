@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// After a restart, a status that an earlier process wrote stands for this long while there is no answer of our own.
-pub const STARTUP_GRACE: Duration = Duration::from_secs(120);
+pub const STARTUP_GRACE: Duration = Duration::from_mins(2);
 
 /// The kinds whose first complete list must be in before anything is decided.
 pub const WATCHED: [&str; 4] = ["Pod", "TrustPolicy", "ImageVerification", "ConfigMap"];

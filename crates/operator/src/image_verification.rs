@@ -18,7 +18,7 @@ use sealwatch_api::{ExpiryKind, ImageVerification, Reason, Verdict, condition::C
 use sealwatch_registry::{Digest, Reference, Repository};
 use sealwatch_verifier::{self as verifier, Evidence, Selection, Verification, schedule};
 
-use self::memory::{Looks, Request, Shared, lock};
+use self::memory::{Looks, Request, Shared, lock, seed};
 use crate::{
     apply::{self, ApplyError},
     context::{Context, STARTUP_GRACE},
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The longest wait between two reconciles of an image: a bound on how late a clock that was set can be noticed.
-const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
+const LOOK_AROUND: Duration = Duration::from_hours(1);
 
 /// One reconcile, step by step; only the steps marked so speak to anybody.
 ///
@@ -44,7 +44,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     context.synced.wait().await;
     let key = ObjectRef::from_obj(&*image);
     let memory = context.images.of(&key, &image.uid().unwrap_or_default());
-    if lock(&memory).judged_version == image.resource_version() {
+    if image.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
         // We wrote since, and the watch has not told us yet: it will.
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -69,9 +69,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     let case = Case { image: &image, policy: &policy, found: found.as_ref().filter(|_| ours), ours }.parse();
 
     // Look, in a task of its own (speaks to the registry).
-    let due = case.asks && !policy.suspend && lock(&memory).looks.is_due(&case.request, Instant::now());
-    if due {
-        lock(&memory).looks.in_flight = true;
+    if case.asks && !policy.suspend && begin_look(&case, &memory) {
         look::start(&context, &key, &memory, &case);
     }
     // Judge (pure).
@@ -143,9 +141,11 @@ pub struct ParsedCase<'a> {
     /// Where the image runs.
     found: Option<&'a Found>,
     /// Where it is looked up, or why it cannot be.
-    pub reference: Result<Reference, Conclusion>,
+    pub reference: Result<Reference, Box<Conclusion>>,
     /// The digest, where the object names one.
     pub digest: Option<Digest>,
+    /// Whether the operator made the object.
+    pub ours: bool,
     /// Whether a registry is asked about it at all.
     asks: bool,
     /// What asks for a fresh look.
@@ -169,16 +169,17 @@ impl<'a> Case<'a> {
             found: self.found,
             reference: parsed,
             digest,
+            ours: self.ours,
             asks,
             request: Request { image: requested_at(self.image), policy: self.policy.requested_at.clone() },
             name: self.image.name_any(),
         }
     }
 
-    fn reference(&self) -> Result<Reference, Conclusion> {
-        let unresolvable = |message: String, stalled: bool| Conclusion {
-            stalled: stalled.then(|| message.clone()),
-            ..Conclusion::plain(Reason::DigestUnresolvable, message)
+    fn reference(&self) -> Result<Reference, Box<Conclusion>> {
+        let unresolvable = |message: String, stalled: bool| {
+            let stalled = stalled.then(|| message.clone());
+            Box::new(Conclusion { stalled, ..Conclusion::plain(Reason::DigestUnresolvable, message) })
         };
         let spec = &self.image.spec;
         if let Some(found) = self.found {
@@ -221,6 +222,12 @@ impl<'a> Case<'a> {
 }
 
 impl ParsedCase<'_> {
+    /// How long until the next look, zero if it is due.
+    fn wait(&self, looks: &Looks) -> Duration {
+        let period = schedule::period(self.policy.interval, seed(&self.name));
+        looks.wait(&self.request, self.policy.generation, period, Instant::now())
+    }
+
     /// The pull secrets to try: of the pods, then of the policy.
     pub fn pull_secrets(&self) -> Vec<String> {
         let pods = self.found.into_iter().flat_map(|found| found.running.pull_secrets.iter().cloned());
@@ -253,7 +260,7 @@ impl Judged {
 fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Judged {
     let mut judged = match (&case.policy.document, &case.reference) {
         (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
-        (_, Err(conclusion)) => Judged::plain(conclusion.clone()),
+        (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
         (Ok(document), Ok(reference)) => match verifier::select(document, reference.repository()) {
             Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
             Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),
@@ -364,11 +371,19 @@ fn has_settled(image: &ImageVerification) -> bool {
 }
 
 fn next_reconcile(case: &ParsedCase<'_>, looks: &Looks, judged: &Judged, now: Timestamp) -> Duration {
-    let look = looks.next.map_or(LOOK_AROUND, |next| next.saturating_duration_since(Instant::now()));
-    let look = if case.asks && !looks.in_flight && !case.policy.suspend { look } else { LOOK_AROUND };
+    let looks_again = case.asks && !looks.in_flight && !case.policy.suspend;
+    let look = if looks_again { case.wait(looks) } else { LOOK_AROUND };
     let change = judged.next_change.map_or(LOOK_AROUND, |moment| schedule::until(moment, now));
     // A moment later, so that the clock has passed the moment for certain.
     look.min(change).min(LOOK_AROUND) + Duration::from_millis(50)
+}
+
+/// Whether a look is due that is not under way; then it counts as under way.
+fn begin_look(case: &ParsedCase<'_>, memory: &Shared) -> bool {
+    let looks = &mut lock(memory).looks;
+    let begins = !looks.in_flight && case.wait(looks).is_zero();
+    looks.in_flight |= begins;
+    begins
 }
 
 /// Writes the status if it is worth it, and tells of a transition.
@@ -392,12 +407,14 @@ async fn write(
         let written = apply::status(&context.client, image, &next).await;
         let result = written.as_ref().err().map_or("success", ApplyError::label);
         context.metrics.status_writes.get_or_create(&ResultLabels { kind: "ImageVerification", result }).inc();
-        written?;
+        let written = written?;
         let moved = previous.verdict != next.verdict;
         {
             let mut memory = lock(memory);
-            memory.written = Some(next);
-            memory.judged_version = image.resource_version();
+            // A write that changed nothing has no event that would show us a newer version.
+            let changed = written.resource_version() != image.resource_version();
+            memory.judged_version = image.resource_version().filter(|_| changed);
+            memory.written = Some(written.status.unwrap_or(next));
         }
         if moved && conclusion.reason != Reason::Pending {
             let warning = matches!(conclusion.verdict(), Verdict::Failed | Verdict::Unknown);

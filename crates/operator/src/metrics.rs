@@ -49,6 +49,9 @@ struct WatchLabels {
     kind: &'static str,
 }
 
+/// How many images have each (verdict, reason).
+pub type Counts = BTreeMap<(String, String), u64>;
+
 /// The operator's metrics.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -58,13 +61,13 @@ pub struct Metrics {
     pub status_writes: Family<ResultLabels, Counter>,
     /// Gatherings of evidence by result.
     pub gathers: Family<GatherLabels, Counter>,
-    images: Mutex<BTreeMap<(String, String), BTreeMap<(String, String), u64>>>,
+    images: Mutex<BTreeMap<(String, String), Counts>>,
     watches: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 impl Metrics {
     /// Replaces the image counts of one policy, by (verdict, reason).
-    pub fn set_images(&self, namespace: &str, policy: &str, counts: BTreeMap<(String, String), u64>) {
+    pub fn set_images(&self, namespace: &str, policy: &str, counts: Counts) {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.insert((namespace.to_owned(), policy.to_owned()), counts);
     }

@@ -10,7 +10,7 @@ use std::{
 use kube::{ResourceExt, core::Selector};
 use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec};
 use sealwatch_notation::{TrustPolicyDocument, raw};
-use sha2::{Digest as _, Sha256};
+use sealwatch_registry::{Algorithm, Digest};
 
 use crate::{
     config_maps::Key,
@@ -129,21 +129,17 @@ pub fn document(spec: &TrustPolicySpec) -> raw::Document {
 
 /// SHA-256 over the document and the fingerprints of the certificates that were loaded.
 fn trust_hash(spec: &TrustPolicySpec, stores: &Stores) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(text);
-    };
-    add(&serde_json::to_string(&document(spec)).unwrap_or_default());
+    let mut parts = vec![serde_json::to_string(&document(spec)).unwrap_or_default()];
     for (reference, store) in stores.stores.iter() {
-        add(&reference.to_string());
+        parts.push(reference.to_string());
         match store {
-            Ok(store) => store.certificates().iter().for_each(|certificate| add(certificate.sha256())),
-            Err(why) => add(why),
+            Ok(store) => parts.extend(store.certificates().iter().map(|found| found.sha256().to_owned())),
+            Err(why) => parts.push(why.to_owned()),
         }
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    // As JSON, so that no part can run into the next.
+    let text = serde_json::to_vec(&parts).unwrap_or_default();
+    Digest::of_bytes(Algorithm::Sha256, &text).to_string()
 }
 
 /// The trust policies as they were last loaded.

@@ -130,21 +130,19 @@ fn start(
     let stop = || stop_of(stopped.clone());
     let reconciles = || controller::Config::default().concurrency(CONCURRENT_RECONCILES);
     let policy_controller =
-        Controller::for_stream(watches::trust_policies(client.clone(), policy_writer, Arc::clone(&context)), policies)
+        Controller::for_stream(watches::trust_policies(client.clone(), policy_writer, &context), policies)
             .with_config(reconciles())
             .reconcile_on(policy_triggers)
             .graceful_shutdown_on(stop())
             .run(trust_policy::reconcile, trust_policy::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let image_controller = Controller::for_stream(
-        watches::image_verifications(client.clone(), image_writer, Arc::clone(&context)),
-        images,
-    )
-    .with_config(reconciles())
-    .reconcile_on(image_triggers)
-    .graceful_shutdown_on(stop())
-    .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
-    .for_each(|_| std::future::ready(()));
+    let image_controller =
+        Controller::for_stream(watches::image_verifications(client.clone(), image_writer, &context), images)
+            .with_config(reconciles())
+            .reconcile_on(image_triggers)
+            .graceful_shutdown_on(stop())
+            .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
+            .for_each(|_| std::future::ready(()));
     let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics), stop()).map(|served| {
         if let Err(error) = served {
             tracing::error!(%error, "serving health and metrics failed");

@@ -35,7 +35,7 @@ const CONCURRENT_WRITES: usize = 8;
 /// The shortest pause between two writes of one summary that are no matter of the gate.
 const PACE: Duration = Duration::from_millis(500);
 /// The longest wait between two reconciles.
-const LOOK_AROUND: Duration = Duration::from_secs(60 * 60);
+const LOOK_AROUND: Duration = Duration::from_hours(1);
 
 /// How long a summary waits for answers that belong to the policy as it is now.
 const JUDGING_MOST: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
     context.synced.wait().await;
     let memory = context.memories.of(&object);
-    if lock(&memory).judged_version == object.resource_version() {
+    if object.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
         // We wrote since, and the watch has not told us yet: it will.
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -102,7 +102,7 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Discover (pure).
     let images = discover::images(&context.running(), &policy, now);
     let found = discovered(&policy.name, &images);
-    let changed = context.discoveries.replace(&policy.namespace, &policy.name, Arc::clone(&found));
+    let changed = context.discoveries.replace(&policy.namespace, &policy.name, &found);
     let existing = context.images_of(&policy.namespace, &policy.name);
     let plan = {
         let absent = &mut lock(&memory).absent;
@@ -188,17 +188,19 @@ async fn summarise(
         return Ok(None);
     }
     let since = lock(memory).last_write.map_or(PACE, |written| written.elapsed());
-    if !summarised.gate && since < PACE {
-        return Ok(Some(PACE - since));
+    if let Some(wait) = PACE.checked_sub(since).filter(|wait| !summarised.gate && !wait.is_zero()) {
+        return Ok(Some(wait));
     }
     let written = apply::status(&context.client, object, &next).await;
     let result = written.as_ref().err().map_or("success", ApplyError::label);
     context.metrics.status_writes.get_or_create(&ResultLabels { kind: "TrustPolicy", result }).inc();
-    written?;
+    let written = written?;
     tell(object, context, &previous, &next).await;
     let mut memory = lock(memory);
-    memory.written = Some(next);
-    memory.judged_version = object.resource_version();
+    // A write that changed nothing has no event that would show us a newer version.
+    let changed = written.resource_version() != object.resource_version();
+    memory.judged_version = object.resource_version().filter(|_| changed);
+    memory.written = Some(written.status.unwrap_or(next));
     memory.last_write = Some(Instant::now());
     Ok(None)
 }
@@ -212,7 +214,7 @@ fn being_judged(memory: &Mutex<Memory>, facts: &status::Facts<'_>, gate: bool) -
         return None;
     }
     let waited = memory.judging_since.get_or_insert_with(Instant::now).elapsed();
-    (!gate && waited < JUDGING_MOST).then(|| JUDGING_MOST - waited)
+    JUDGING_MOST.checked_sub(waited).filter(|wait| !gate && !wait.is_zero())
 }
 
 /// After a restart an earlier process's summary stands until there is an answer for every image that it counted, for

@@ -48,13 +48,13 @@ fn config() -> watcher::Config {
 pub fn trust_policies(
     client: Client,
     writer: Writer<TrustPolicy>,
-    context: Arc<Context>,
-) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static {
-    let seen = Arc::clone(&context);
+    context: &Arc<Context>,
+) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static + use<> {
+    let seen = Arc::clone(context);
     let events = watcher(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), config())
         .default_backoff()
         .reflect(writer);
-    noted(events, "TrustPolicy", Arc::clone(&context))
+    noted(events, "TrustPolicy", Arc::clone(context))
         .inspect_ok(move |event| on_trust_policy(event, &seen))
         .touched_objects()
 }
@@ -87,14 +87,14 @@ fn forget_policy(context: &Context, namespace: &str, name: &str) {
 pub fn image_verifications(
     client: Client,
     writer: Writer<ImageVerification>,
-    context: Arc<Context>,
-) -> impl Stream<Item = watcher::Result<ImageVerification>> + Send + 'static {
-    let seen = Arc::clone(&context);
+    context: &Arc<Context>,
+) -> impl Stream<Item = watcher::Result<ImageVerification>> + Send + 'static + use<> {
+    let seen = Arc::clone(context);
     let events = watcher(api::<ImageVerification>(client, context.settings.namespace.as_deref()), config())
         .default_backoff()
         .modify(|image| image.managed_fields_mut().clear())
         .reflect(writer);
-    noted(events, "ImageVerification", Arc::clone(&context))
+    noted(events, "ImageVerification", Arc::clone(context))
         .inspect_ok(move |event| on_image_verification(event, &seen))
         .touched_objects()
 }

@@ -190,7 +190,8 @@ impl Credentials {
         credentials
     }
 
-    /// A fingerprint of what would be used for `repository`.
+    /// A fingerprint of what would be used for `repository` at its own registry. Where mirrors are configured, other
+    /// credentials may count too: [`crate::Registry::credential_key`] knows.
     pub fn key(&self, repository: &Repository) -> CredentialKey {
         let mut hash = Sha256::new();
         hash.update([u8::from(self.is_operator_excluded)]);
@@ -202,6 +203,13 @@ impl Credentials {
 }
 
 impl CredentialKey {
+    /// The fingerprint of several that are used together, in order.
+    pub(crate) fn joined(keys: impl Iterator<Item = Self>) -> Self {
+        let mut hash = Sha256::new();
+        keys.for_each(|key| hash.update(key.0));
+        Self(hash.finalize().into())
+    }
+
     /// The fingerprint of one credential, or of none. Lengths keep `("ab", "c")` and `("a", "bc")` apart.
     pub(crate) fn of(credential: Option<&Credential>) -> Self {
         let fields: [&str; 3] = match credential {

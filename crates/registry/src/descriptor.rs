@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Content descriptors, and the bounded, tolerant reading of lists of them.
 //!
-//! One broken descriptor must not hide the good ones beside it, so a list is read into [`RawDescriptor`]s, whose
+//! One broken descriptor must not hide the good ones beside it, so a list is read into raw descriptors, whose
 //! fields may hold anything, and each is judged by itself.
 
 use std::collections::BTreeMap;

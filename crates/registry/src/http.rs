@@ -17,7 +17,7 @@ use self::referrers::AbsentApis;
 use self::resolve::{Content, check_declared_size};
 use self::token::Tokens;
 use self::transport::Transport;
-use crate::credentials::Credentials;
+use crate::credentials::{CredentialKey, Credentials};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
@@ -123,6 +123,12 @@ impl HttpRegistry {
 }
 
 impl Registry for HttpRegistry {
+    /// A pull secret may name a mirror and not the registry, so all endpoints count.
+    fn credential_key(&self, repository: &Repository, credentials: &Credentials) -> CredentialKey {
+        let endpoints = self.0.registries.endpoints(repository);
+        CredentialKey::joined(endpoints.iter().map(|endpoint| credentials.key(&endpoint.repository)))
+    }
+
     async fn resolve(
         &self,
         repository: &Repository,

@@ -236,7 +236,7 @@ mod tests {
             r#"{"manifests":[7]}"#,
             deep.as_str(),
         ] {
-            assert!(matches!(parse_index(text.as_bytes()), Err(IndexError::Json { .. })), "{:.40}", text);
+            assert!(matches!(parse_index(text.as_bytes()), Err(IndexError::Json { .. })), "{text:.40}");
         }
         assert_eq!(parse_index(br#"{"mediaType":"text/plain","manifests":[]}"#).unwrap_err(), IndexError::NotAnIndex);
     }

@@ -65,6 +65,12 @@ pub enum Target {
 
 /// A place where images and their signatures are kept.
 pub trait Registry: Send + Sync + 'static {
+    /// A fingerprint of the credentials that would be used for `repository`: what a registry answered may be shared
+    /// between calls for which it is the same, and between no others.
+    fn credential_key(&self, repository: &Repository, credentials: &Credentials) -> CredentialKey {
+        credentials.key(repository)
+    }
+
     /// The descriptor (media type, digest, size) of an image or index.
     ///
     /// A tag is resolved by reading the manifest and hashing its bytes. A digest is asked for by `HEAD`; only where
@@ -80,7 +86,8 @@ pub trait Registry: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> impl Future<Output = Result<Descriptor, Error>> + Send;
 
-    /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, else by the tag schema.
+    /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, and by the tag schema where
+    /// there is no such API or it lists none.
     ///
     /// The list is the registry's claim; each manifest is to be checked
     /// ([`SignatureManifest::parse`]). An empty list says that the registry was asked and has none.

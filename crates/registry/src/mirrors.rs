@@ -195,10 +195,10 @@ impl RegistriesConfig {
         repository: &Repository,
         is_origin: bool,
     ) -> Option<Endpoint> {
-        let path = if is_origin { repository.path().to_owned() } else { rewrite(mirror, repository.path()) };
         let host = host_of(base);
+        let rewritten =
+            if is_origin { Ok(repository.clone()) } else { Repository::at(&host, &rewrite(mirror, repository.path())) };
         // A rewrite rule may have made a path that is none.
-        let rewritten = if is_origin { Ok(repository.clone()) } else { Repository::at(&host, &path) };
         let Ok(rewritten) = rewritten else {
             tracing::warn!(mirror = %host, "a rewrite rule of registries.yaml made a malformed repository path");
             return None;

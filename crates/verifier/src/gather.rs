@@ -90,7 +90,13 @@ impl<R> fmt::Debug for Verifier<R> {
 impl<R: Registry> Verifier<R> {
     /// A verifier that has not asked `registry` anything yet.
     pub fn new(registry: R) -> Self {
-        Self { registry, lists: Bounded::new(LISTS), signatures: Bounded::new(SIGNATURES), flights: Flights::default(), hosts: Hosts::default() }
+        Self {
+            registry,
+            lists: Bounded::new(LISTS),
+            signatures: Bounded::new(SIGNATURES),
+            flights: Flights::default(),
+            hosts: Hosts::default(),
+        }
     }
 
     /// The digest behind a tag, recomputed from the manifest's bytes.
@@ -112,7 +118,7 @@ impl<R: Registry> Verifier<R> {
 
     /// What is remembered of an image under these credentials; asks nothing.
     pub fn remembered(&self, subject: &Subject, credentials: &Credentials) -> Option<Arc<Evidence>> {
-        self.lists.fetch(&list_key(subject, credentials))
+        self.lists.fetch(&self.list_key(subject, credentials))
     }
 
     /// The evidence for one image. What is remembered and younger than `max_age` is used as it is; else the
@@ -128,7 +134,7 @@ impl<R: Registry> Verifier<R> {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<Arc<Evidence>, GatherError> {
-        let key = list_key(subject, credentials);
+        let key = self.list_key(subject, credentials);
         // One question at a time about one image: whoever comes second finds the answer of the first.
         let _flight = self.flights.board(&key).await;
         let queue = self.hosts.queue(subject.repository.registry());
@@ -155,6 +161,10 @@ impl<R: Registry> Verifier<R> {
                 Err(error)
             }
         }
+    }
+
+    fn list_key(&self, subject: &Subject, credentials: &Credentials) -> ListKey {
+        (subject.clone(), self.registry.credential_key(&subject.repository, credentials))
     }
 
     async fn ask(
@@ -233,10 +243,6 @@ impl<R: Registry> Verifier<R> {
         }
         Ok(fetched)
     }
-}
-
-fn list_key(subject: &Subject, credentials: &Credentials) -> ListKey {
-    (subject.clone(), credentials.key(&subject.repository))
 }
 
 fn parse(manifest: &Bytes, image: &Descriptor) -> Result<SignatureManifest, Arc<str>> {

@@ -75,9 +75,10 @@ impl Registry for Script {
         _: &Credentials,
     ) -> Result<Vec<Descriptor>, Error> {
         let answers = self.note("referrers", repository).await;
-        let listed = answers.signatures.iter().map(|bytes| {
-            descriptor(Digest::of_bytes(Algorithm::Sha256, bytes), u64::try_from(bytes.len()).unwrap())
-        });
+        let listed = answers
+            .signatures
+            .iter()
+            .map(|bytes| descriptor(Digest::of_bytes(Algorithm::Sha256, bytes), u64::try_from(bytes.len()).unwrap()));
         answers.referrers.map_or_else(|| Ok(listed.collect()), Err)
     }
 
@@ -164,7 +165,7 @@ async fn what_is_fresh_enough_is_not_asked_again() {
     let verifier = Verifier::new(script.clone());
     verifier.gather(&subject(), &anonymous(), ALWAYS, now()).await.unwrap();
     script.asked();
-    verifier.gather(&subject(), &anonymous(), Duration::from_secs(60), now()).await.unwrap();
+    verifier.gather(&subject(), &anonymous(), Duration::from_mins(1), now()).await.unwrap();
     assert_eq!(script.asked(), [""; 0]);
 }
 
@@ -173,8 +174,7 @@ async fn an_error_of_the_registry_is_never_an_absence_of_signatures() {
     let forbidden = || Error::Forbidden { at: at(), detail: "403".into() };
     let unauthorized = || Error::Unauthorized { at: at(), detail: "401".into() };
     let throttled = || Error::Throttled { at: at(), retry_after: Some(Duration::from_secs(77)) };
-    let mismatch =
-        || Error::DigestMismatch { at: at(), expected: digest("image"), actual: digest("another") };
+    let mismatch = || Error::DigestMismatch { at: at(), expected: digest("image"), actual: digest("another") };
     for (error, reason) in [
         (forbidden(), Reason::RegistryUnauthorized),
         (unauthorized(), Reason::RegistryUnauthorized),
@@ -250,7 +250,7 @@ async fn a_tenant_learns_nothing_from_what_another_was_shown() {
     let verifier = Verifier::new(script.clone());
     verifier.gather(&subject(), &somebody(), ALWAYS, now()).await.unwrap();
     script.answer(|answers| answers.head = Some(Error::Unauthorized { at: at(), detail: "401".into() }));
-    let gathered = verifier.gather(&subject(), &anonymous(), Duration::from_secs(3_600), now()).await;
+    let gathered = verifier.gather(&subject(), &anonymous(), Duration::from_hours(1), now()).await;
     assert_eq!(gathered.unwrap_err().reason, Reason::RegistryUnauthorized);
     assert!(verifier.remembered(&subject(), &anonymous()).is_none());
     assert!(verifier.remembered(&subject(), &somebody()).is_some());
@@ -293,7 +293,7 @@ async fn one_image_is_asked_about_once_at_a_time() {
     let verifier = Arc::new(Verifier::new(script.clone()));
     let looks = (0..20).map(|_| {
         let verifier = Arc::clone(&verifier);
-        tokio::spawn(async move { verifier.gather(&subject(), &anonymous(), Duration::from_secs(60), now()).await })
+        tokio::spawn(async move { verifier.gather(&subject(), &anonymous(), Duration::from_mins(1), now()).await })
     });
     for look in looks.collect::<Vec<_>>() {
         look.await.unwrap().unwrap();

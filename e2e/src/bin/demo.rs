@@ -16,11 +16,12 @@ use sealwatch_e2e::stage::{self, finished};
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
 use sealwatch_e2e::testenv::{
-    self, Cluster, Format, Identity, Notation, OperatorOptions, OperatorProcess, Registry, Request, Result, SignOptions,
+    self, Cluster, Format, Identity, Notation, OperatorOptions, OperatorProcess, Options, Registry, Request, Result,
+    SignOptions,
 };
 use serde_json::{Value, json};
 
-/// The namespace that Azure IoT Operations runs in.
+/// Where the demo plays.
 const NAMESPACE: &str = "azure-iot-operations";
 /// The trust policy's name.
 const POLICY: &str = "microsoft";
@@ -46,7 +47,9 @@ async fn demo() -> Result<()> {
     let caption = |text: &str| println!("\n\x1b[1m{:>5.1}s  {text}\x1b[0m", began.elapsed().as_secs_f64());
 
     caption("A control plane (etcd, kube-apiserver, kube-controller-manager) and a registry start");
-    let cluster = testenv::cluster().await?;
+    // One of its own: this operator watches every namespace, those of tests too.
+    let name = std::env::var_os("SEALWATCH_E2E_KUBECONFIG").is_none().then(|| "demo".to_owned());
+    let cluster = testenv::cluster_with(Options { name, ..Options::default() }).await?;
     let registry = Registry::olareg().await?;
     let notation = Notation::new(&folder.path().join("notation")).await?;
     println!("       API server {}, registry {}", cluster.api_server_url(), registry.host());
@@ -137,6 +140,7 @@ impl Stage {
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
+        self.why().await?;
         tell_requests("first verification", &registry.access_log());
 
         registry.clear_access_log();
@@ -206,6 +210,14 @@ impl Stage {
         println!("\n$ {title} -n {NAMESPACE}");
         print!("{}", self.kubectl(&["get", "tp,iv", "-n", NAMESPACE]).await?);
         println!();
+        Ok(())
+    }
+
+    /// Each verdict in a sentence.
+    async fn why(&self) -> Result<()> {
+        let columns = "custom-columns=REASON:.status.reason,MESSAGE:.status.message";
+        println!("$ kubectl get iv -n {NAMESPACE} -o {columns}");
+        println!("{}", self.kubectl(&["get", "iv", "-n", NAMESPACE, "-o", columns]).await?);
         Ok(())
     }
 

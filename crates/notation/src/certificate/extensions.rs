@@ -119,8 +119,7 @@ impl Extensions {
         } else if is(rfc5280::ID_CE_EXT_KEY_USAGE) {
             self.extended_key_usage = Some(parse_extended_key_usage(value)?);
         } else if is(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS) {
-            // Unreadable counts as an endpoint: then revocation is unknown, rather than nothing to ask.
-            self.names_revocation_endpoint |= names_ocsp_responder(value).unwrap_or(true);
+            self.names_revocation_endpoint |= names_ocsp_responder(value)?;
         } else if is(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS) || is(rfc5280::ID_CE_FRESHEST_CRL) {
             self.names_revocation_endpoint = true;
         }
@@ -130,7 +129,7 @@ impl Extensions {
 
 fn parse_extension<'a>(elements: &mut Elements<'a>) -> der::Result<(&'a [u8], bool, &'a [u8])> {
     let mut fields = Elements::inside(elements.value(Tag::Sequence)?)?;
-    let oid = fields.value(Tag::ObjectIdentifier)?;
+    let oid = fields.oid()?;
     let critical = match fields.optional(Tag::Boolean)? {
         None | Some([0x00]) => false,
         Some([0xff]) => true,
@@ -145,7 +144,7 @@ fn parse_extended_key_usage(value: &[u8]) -> der::Result<Vec<ExtendedKeyUsage>> 
     let mut usages = Vec::new();
     let mut elements = Elements::of_sequence(value)?;
     while !elements.is_empty() {
-        usages.push(ExtendedKeyUsage::from_oid(elements.value(Tag::ObjectIdentifier)?));
+        usages.push(ExtendedKeyUsage::from_oid(elements.oid()?));
     }
     Ok(usages)
 }
@@ -156,7 +155,7 @@ fn names_ocsp_responder(value: &[u8]) -> der::Result<bool> {
     let mut elements = Elements::of_sequence(value)?;
     while !elements.is_empty() {
         let mut description = Elements::inside(elements.value(Tag::Sequence)?)?;
-        found |= description.value(Tag::ObjectIdentifier)? == rfc5912::ID_AD_OCSP.as_bytes();
+        found |= description.oid()? == rfc5912::ID_AD_OCSP.as_bytes();
     }
     Ok(found)
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Public keys of certificates, and the signatures that they verify.
 
+#[cfg(test)]
+mod tests;
+
 use aws_lc_rs::signature::{
     self as lc, ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
     ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA512_ASN1,

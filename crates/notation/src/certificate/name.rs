@@ -88,7 +88,7 @@ fn parse(der: &[u8]) -> der::Result<Vec<Attribute<'_>>> {
         let mut set = Elements::inside(sequence.value(Tag::Set)?)?;
         while !set.is_empty() {
             let mut pair = Elements::inside(set.value(Tag::Sequence)?)?;
-            let oid = pair.value(Tag::ObjectIdentifier)?;
+            let oid = pair.oid()?;
             let raw_value = pair.raw()?;
             pair.finish()?;
             attributes.push(Attribute { oid, raw_value, value: decode_string(raw_value)? });
@@ -98,31 +98,36 @@ fn parse(der: &[u8]) -> der::Result<Vec<Attribute<'_>>> {
     Ok(attributes)
 }
 
-/// The text of a directory string. None if the type is not one that can be compared, or its bytes do not fit it: such
-/// a value is printed in hexadecimal and so matches no identity.
+/// The text of a directory string, or an error if its bytes do not fit its type, as in Go.
 ///
-/// Off-spec: Go reads `T61String` as Latin-1. Its meaning is ambiguous, so here it matches nothing.
+/// None for a `T61String`, which so is printed in hexadecimal and matches no identity. Off-spec: Go reads it as
+/// Latin-1, which is only one of its possible meanings.
 fn decode_string(raw: &[u8]) -> der::Result<Option<String>> {
     let element = Elements::inside(raw)?.any()?;
     let value = element.value();
-    let text = || std::str::from_utf8(value).ok().map(str::to_owned);
-    let ascii_if = |legal: fn(u8) -> bool| value.iter().all(|b| legal(*b)).then(text).flatten();
-    Ok(match element.tag() {
-        Tag::Utf8String => text(),
+    let ascii_if = |legal: fn(u8) -> bool| value.iter().all(|b| legal(*b));
+    let fits = match element.tag() {
+        Tag::TeletexString => return Ok(None),
+        Tag::BmpString => return decode_bmp(value).ok_or_else(|| Tag::BmpString.value_error().into()).map(Some),
+        Tag::Utf8String => true,
         Tag::PrintableString => ascii_if(|b| is_printable(b) || matches!(b, b'*' | b'&')),
-        Tag::Ia5String => ascii_if(|b| b.is_ascii()),
+        Tag::Ia5String => value.is_ascii(),
         Tag::NumericString => ascii_if(|b| b.is_ascii_digit() || b == b' '),
-        Tag::BmpString => decode_bmp(value),
-        _ => None,
-    })
+        _ => false,
+    };
+    match std::str::from_utf8(value) {
+        Ok(text) if fits => Ok(Some(text.to_owned())),
+        _ => Err(element.tag().value_error().into()),
+    }
 }
 
+/// UCS-2: sixteen bits for each character, without surrogates and noncharacters. A zero at the end is dropped, as in
+/// Go.
 fn decode_bmp(value: &[u8]) -> Option<String> {
-    let (units, rest) = value.as_chunks::<2>();
+    let (units, rest) = value.strip_suffix(&[0, 0]).unwrap_or(value).as_chunks::<2>();
     let units: Vec<u16> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
-    // Surrogates do not belong into UCS-2: without them each unit is a character.
-    let is_plain = !units.iter().any(|unit| (0xd800..0xe000).contains(unit));
-    (rest.is_empty() && is_plain).then(|| String::from_utf16(&units).ok()).flatten()
+    let is_character = |unit: &u16| !matches!(unit, 0xd800..=0xdfff | 0xfdd0..=0xfdef | 0xfffe | 0xffff);
+    (rest.is_empty() && units.iter().all(is_character)).then(|| String::from_utf16(&units).ok()).flatten()
 }
 
 /// X.680 41.4, table 10.

@@ -97,13 +97,19 @@ fn find<'a>(header: &'a Header, name: &str) -> Option<&'a Value> {
 }
 
 fn parse_headers(protected: Header, unprotected: &Header) -> Result<RawHeaders, EnvelopeError> {
+    let malformed = |problem: &str| EnvelopeError::malformed("unprotected header", problem);
     if !unprotected.crit.is_empty() {
-        return Err(EnvelopeError::malformed("unprotected header", "has crit, which must be protected"));
+        return Err(malformed("has crit, which must be protected"));
     }
     // CO-13. Off-spec: notation-go does not look for labels that are in both.
-    let outside = labels(unprotected);
-    if let Some(header) = labels(&protected).into_iter().find(|label| outside.contains(label)) {
-        return Err(EnvelopeError::HeaderTwice { header: text(&header) });
+    let (inside, outside) = (labels(&protected), labels(unprotected));
+    if let Some(header) = inside.intersection(&outside).next() {
+        return Err(EnvelopeError::HeaderTwice { header: text(header) });
+    }
+    // RFC 9052 section 3.1, as go-cose checks it.
+    let is_there = |label: &str| outside.contains(label) || inside.contains(label);
+    if is_there("label 5") && is_there("label 6") {
+        return Err(malformed("has both an IV and a partial IV"));
     }
     let mut headers = RawHeaders {
         content_type: parse_content_type(protected.content_type)?,

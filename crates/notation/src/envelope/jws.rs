@@ -17,7 +17,7 @@ use super::{EnvelopeError, MAX_TOKEN_BYTES, MEDIA_TYPE_JWS, Unverified};
 use crate::algorithm::SignatureAlgorithm;
 use crate::certificate::text;
 use crate::chain::MAX_CHAIN_LENGTH;
-use crate::json::{Json, Object, check_case, parse_object};
+use crate::json::{Json, Object, check_case, parse_object, read_as_object};
 
 /// Most bytes of the protected header. A limit of ours: real ones have some hundred.
 const MAX_PROTECTED_BYTES: usize = 1024 * 1024;
@@ -26,12 +26,14 @@ const MAX_UNPROTECTED_MEMBERS: usize = 64;
 
 const PROTECTED_MEMBERS: [&str; 7] =
     ["alg", "cty", "crit", SIGNING_SCHEME, SIGNING_TIME, AUTHENTIC_SIGNING_TIME, EXPIRY];
-const UNPROTECTED_MEMBERS: [&str; 2] = ["x5c", TIMESTAMP_SIGNATURE];
+const UNPROTECTED_MEMBERS: [&str; 3] = ["x5c", TIMESTAMP_SIGNATURE, SIGNING_AGENT];
+/// The one name that is accepted in another case: early versions of notation wrote it, and nothing is judged by it.
+const SIGNING_AGENT_CAPITAL: &str = "io.cncf.notary.SigningAgent";
 
 /// JW-1: these four members and no others. Stricter than notation-go, which ignores what it does not know, and so
 /// accepts the general serialization beside the flattened one (D19).
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct Flattened {
     payload: String,
     protected: String,
@@ -39,6 +41,8 @@ struct Flattened {
     #[serde(default)]
     signature: String,
 }
+
+read_as_object!(Flattened);
 
 #[derive(Default)]
 struct Unprotected {
@@ -226,11 +230,15 @@ impl<'de> Visitor<'de> for UnprotectedVisitor {
                 TIMESTAMP_SIGNATURE => header.timestamp_signature = members.next_value()?,
                 // JW-5: free text, never judged.
                 SIGNING_AGENT => header.signing_agent = members.next_value()?,
+                // Go takes it for the same and wants text.
+                SIGNING_AGENT_CAPITAL => drop(members.next_value::<Option<String>>()?),
                 _ => {
                     members.next_value::<IgnoredAny>()?;
                 }
             }
-            check_case([name.as_str()], &UNPROTECTED_MEMBERS).map_err(A::Error::custom)?;
+            if name != SIGNING_AGENT_CAPITAL {
+                check_case([name.as_str()], &UNPROTECTED_MEMBERS).map_err(A::Error::custom)?;
+            }
             if header.names.len() == MAX_UNPROTECTED_MEMBERS {
                 return Err(A::Error::custom("the unprotected header has too many members"));
             }

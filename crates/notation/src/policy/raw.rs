@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::json::read_as_object;
 
 /// A trust policy document for OCI artifacts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, remote = "Self")]
 pub struct Document {
     /// Version of the document's form; only `1.0` exists.
     #[serde(deserialize_with = "null_as_default")]
@@ -24,7 +26,7 @@ pub struct Document {
 
 /// One statement of a trust policy document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, remote = "Self")]
 pub struct Statement {
     /// Name, unique in the document.
     #[serde(deserialize_with = "null_as_default")]
@@ -45,7 +47,7 @@ pub struct Statement {
 
 /// The verification level of a statement and its exceptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, remote = "Self")]
 pub struct SignatureVerification {
     /// `strict`, `permissive`, `audit` or `skip`.
     #[serde(deserialize_with = "null_as_default")]
@@ -57,6 +59,22 @@ pub struct SignatureVerification {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub verify_timestamp: String,
 }
+
+read_as_object!(Document);
+read_as_object!(Statement);
+read_as_object!(SignatureVerification);
+
+/// Implements `Serialize` where `#[serde(remote = "Self")]` made it a function of the type's own.
+macro_rules! write_as_derived {
+    ($($type:ident),+) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $type::serialize(self, serializer)
+            }
+        }
+    )+};
+}
+write_as_derived!(Document, Statement, SignatureVerification);
 
 /// `null` means "not given", as in Go.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {

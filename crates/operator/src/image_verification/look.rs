@@ -14,16 +14,16 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
 use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{Evidence, GatherError, Subject, schedule};
+use sealwatch_verifier::{Evidence, GatherError, Subject};
 
 use super::{
     ParsedCase,
-    memory::{LookError, Request, Shared, lock, seed},
+    memory::{LookError, Request, Shared, lock},
 };
 use crate::{context::Context, metrics::GatherLabels};
 
 /// How long a look may take in all. Each request has its own, shorter limit.
-const LOOK_MOST: Duration = Duration::from_secs(300);
+const LOOK_MOST: Duration = Duration::from_mins(5);
 /// How many pull secrets are read for one image.
 const SECRETS_MOST: usize = 16;
 
@@ -33,6 +33,8 @@ struct Look {
     reference: Reference,
     digest: Option<Digest>,
     pull_secrets: Vec<String>,
+    /// Whether a person wrote the object: what the operator itself may pull is not for them to look into.
+    by_hand: bool,
     max_age: Duration,
 }
 
@@ -47,10 +49,11 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
         reference,
         digest: case.digest.clone(),
         pull_secrets: case.pull_secrets(),
+        by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
         max_age: if requested { Duration::ZERO } else { interval / 2 },
     };
-    let period = schedule::period(interval, seed(&case.name));
+    let generation = case.policy.generation;
     let (context, key, memory) = (Arc::clone(context), key.clone(), Arc::clone(memory));
     tokio::spawn(async move {
         let outcome = tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context)).catch_unwind()).await;
@@ -68,7 +71,7 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
             // Once, and again when the reason changes; the status and the metrics tell of the rest.
             tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
         }
-        memory.looks.ended(outcome, asked, period, Instant::now());
+        memory.looks.ended(outcome, asked, generation, Instant::now());
         drop(memory);
         context.triggers.image(key);
     });
@@ -109,7 +112,7 @@ impl Look {
                 Err(error) => return Err(failed(&format!("pull secret {name:?} could not be read: {error}"))),
             }
         }
-        Ok(credentials)
+        Ok(if self.by_hand { credentials.without_operator_credentials() } else { credentials })
     }
 }
 

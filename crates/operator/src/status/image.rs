@@ -24,7 +24,7 @@ use crate::{
 /// How long an unchanged status may keep an old `lastVerifiedTime`, as a share of the interval (at least an hour).
 const HEARTBEAT_SHARE: f64 = 0.8;
 /// The shortest interval that counts for the heartbeat.
-const HEARTBEAT_LEAST: Duration = Duration::from_secs(60 * 60);
+const HEARTBEAT_LEAST: Duration = Duration::from_hours(1);
 
 /// What is concluded about an image, before it meets the status that stands.
 #[derive(Clone, Debug)]
@@ -216,12 +216,12 @@ fn applied(policy: &Policy, applied: Option<&Applied>) -> AppliedPolicy {
         generation: policy.generation,
         statement: applied.map(|applied| clip(&applied.statement, SUPPLIED_TEXT_MAX_BYTES)),
         level: applied.map(|applied| applied.level.to_string()),
-        actions: applied.map(|applied| actions(&applied.actions)).unwrap_or_default(),
+        actions: applied.map(|applied| actions(applied.actions)).unwrap_or_default(),
         trust_hash: policy.trust_hash.clone(),
     }
 }
 
-fn actions(actions: &Actions) -> BTreeMap<String, Word<CheckAction>> {
+fn actions(actions: Actions) -> BTreeMap<String, Word<CheckAction>> {
     let action = |check: notation::CheckType| (check.to_string(), word(&actions.of(check).to_string()));
     notation::CheckType::ALL.into_iter().map(action).collect()
 }

@@ -115,9 +115,9 @@ mod tests {
         Challenge::find(&headers)
     }
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
         let (service, scope) = (service.map(str::to_owned), scope.map(str::to_owned));
-        Some(Challenge::Bearer { realm: realm.to_owned(), service, scope })
+        Challenge::Bearer { realm: realm.to_owned(), service, scope }
     }
 
     #[test]
@@ -138,11 +138,11 @@ mod tests {
     fn bearer_is_preferred_and_its_parameters_are_read() {
         let line = r#"Bearer realm="https://a.test/token",service="a.test",scope="repository:x:pull,push""#;
         let expected = bearer("https://a.test/token", Some("a.test"), Some("repository:x:pull,push"));
-        assert_eq!(find(&[line]), expected);
-        assert_eq!(find(&[r#"Basic realm="x""#, line]), expected);
-        assert_eq!(find(&[&format!(r#"Basic realm="x", {line}"#)]), expected);
-        assert_eq!(find(&["bearer REALM=https://a.test , realm=b"]), bearer("https://a.test", None, None));
-        assert_eq!(find(&[r#"Bearer realm="a\"b\\c""#]), bearer(r#"a"b\c"#, None, None));
+        assert_eq!(find(&[line]).as_ref(), Some(&expected));
+        assert_eq!(find(&[r#"Basic realm="x""#, line]).as_ref(), Some(&expected));
+        assert_eq!(find(&[&format!(r#"Basic realm="x", {line}"#)]), Some(expected));
+        assert_eq!(find(&["bearer REALM=https://a.test , realm=b"]), Some(bearer("https://a.test", None, None)));
+        assert_eq!(find(&[r#"Bearer realm="a\"b\\c""#]), Some(bearer(r#"a"b\c"#, None, None)));
     }
 
     proptest! {

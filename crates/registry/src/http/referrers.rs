@@ -72,9 +72,15 @@ impl Inner {
     ) -> Result<Vec<Descriptor>, Error> {
         let key = (endpoint.base().to_string(), endpoint.repository.to_string(), credentials.key(&endpoint.repository));
         if !self.absent_apis.is_absent(&key) {
-            let listed = self.by_api(at, endpoint, subject, artifact_type, credentials).await?;
-            if let Some(candidates) = listed {
-                return checked(at, candidates);
+            match self.by_api(at, endpoint, subject, artifact_type, credentials).await? {
+                // Off-spec: some registries keep signatures that were pushed under the tag schema out of the API
+                // (Google's, notation issue 1222; olareg), and `notation sign` uses the tag schema unless told
+                // otherwise. So an empty list is no answer yet.
+                Some(candidates) if candidates == Candidates::default() => {
+                    return checked(at, self.by_tag(at, endpoint, subject, artifact_type, credentials).await?);
+                }
+                Some(candidates) => return checked(at, candidates),
+                None => {}
             }
         }
         let candidates = self.by_tag(at, endpoint, subject, artifact_type, credentials).await?;

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::Inner;
 use super::challenge::Challenge;
 use super::token::{TokenKey, authorize, retry_after};
-use super::transport::{Answer, FOLLOW, Limit, Request};
+use super::transport::{Answer, Limit, Request};
 use crate::credentials::{Credential, Credentials};
 use crate::descriptor::{Capped, Object};
 use crate::egress::Reach;
 use crate::error::{At, Error};
-use crate::limits::MAX_CREDENTIALS_TRIED;
+use crate::limits::{MAX_CREDENTIALS_TRIED, MAX_REDIRECTS};
 use crate::mirrors::Endpoint;
 
 /// Error codes that are repeated in messages: OCI distribution specification 1.1, "Error Codes". Anything else that a
@@ -127,7 +127,7 @@ impl Inner {
             form: None,
             reach: Reach::Registry,
             limit: question.limit,
-            redirects: FOLLOW,
+            redirects: MAX_REDIRECTS,
         };
         self.transport.exchange(at, request).await
     }

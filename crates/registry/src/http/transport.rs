@@ -15,7 +15,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use super::Timeouts;
 use crate::egress::{Guard, GuardedResolver, NameLookup, Reach, Refusal};
 use crate::error::{At, Error, printable};
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LIST_BYTES, MAX_REDIRECTS};
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LIST_BYTES};
 use crate::mirrors::host_of;
 
 /// How many bytes are set aside before a body says how long it is.
@@ -98,7 +98,7 @@ impl Transport {
         let origin = request.url.origin();
         for _ in 0..=request.redirects {
             let response = self.send(at, &request).await?;
-            let Some(target) = redirect_target(at, &request.url, &response)? else {
+            let Some(target) = redirect_target(at, &request.url, response.status(), response.headers())? else {
                 let is_foreign = request.url.origin() != origin;
                 return read(at, &request, response, is_foreign).await;
             };
@@ -177,12 +177,12 @@ fn client(
     })
 }
 
-/// Where a redirect leads, or `None` if the response is none.
-fn redirect_target(at: &At, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+/// Where a redirect leads, or `None` if the answer is none.
+fn redirect_target(at: &At, from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, Error> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
     let location = location.filter(|location| location.len() <= MAX_HEADER_BYTES);
     let target = location.and_then(|location| from.join(location).ok());
     let target = target.ok_or_else(|| Error::malformed(at, "redirect without a usable Location"))?;
@@ -273,5 +273,44 @@ fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
     Error::EgressRefused { at: at.clone(), host, address: refusal.address, setting: refusal.setting }
 }
 
-/// The bound of redirects for everything but token servers.
-pub(super) const FOLLOW: usize = MAX_REDIRECTS;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Operation;
+
+    fn redirect(from: &str, status: u16, location: &str) -> Result<Option<Url>, Error> {
+        let at = At { registry: "registry.test".to_owned(), operation: Operation::Blob };
+        let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).unwrap())]);
+        redirect_target(&at, &Url::parse(from).unwrap(), StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn a_redirect_never_leads_from_https_to_http() {
+        for location in ["http://registry.test/x", "http://other.test/", "ftp://registry.test/", "data:,x"] {
+            let error = redirect("https://registry.test/v2/", 307, location).unwrap_err();
+            assert!(error.to_string().contains("from https to http"), "{location}: {error}");
+        }
+        for (from, location) in [
+            ("https://registry.test/v2/", "https://other.test/"),
+            ("https://registry.test/v2/", "//other.test/"),
+            ("http://registry.test/", "https://other.test/"),
+            ("http://registry.test/v2/", "../"),
+        ] {
+            assert!(redirect(from, 302, location).unwrap().is_some(), "{from} to {location}");
+        }
+    }
+
+    #[test]
+    fn a_location_without_a_redirect_leads_nowhere() {
+        for status in [200, 201, 300, 304, 305, 404] {
+            assert_eq!(redirect("https://registry.test/", status, "/x"), Ok(None), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_content_type_is_compared_without_parameters_and_case() {
+        let headers = |value: &str| HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(value).unwrap())]);
+        assert_eq!(content_type(&headers("Application/JSON ; charset=utf-8")).unwrap(), "application/json");
+        assert_eq!(content_type(&HeaderMap::new()), None);
+    }
+}

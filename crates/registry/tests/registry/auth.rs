@@ -144,13 +144,11 @@ async fn every_bad_answer_of_a_token_server_has_its_error() {
 #[tokio::test]
 async fn a_realm_elsewhere_is_refused_before_credentials_leave() {
     let other = Server::start("127.0.0.2", |_: &Seen| token(r#"{"token":"good"}"#)).await;
-    let refused: [(String, &str); 9] = [
+    let refused: [(String, &str); 7] = [
         (format!("http://{}/token", other.host()), "neither https nor the registry itself"),
         (format!("https://{}/token", other.host()), "egress"),
-        ("https://169.254.169.254/latest".to_owned(), "egress"),
-        ("https://[fd00:ec2::254]/".to_owned(), "egress"),
+        ("https://[::1]/".to_owned(), "egress"),
         ("https://2130706433/".to_owned(), "egress"),
-        ("https://10.0.0.1/token".to_owned(), "egress"),
         ("file:///etc/passwd".to_owned(), "neither https"),
         ("https://joe@token.test/".to_owned(), "without credentials"),
         ("::".to_owned(), "not a URL"),

@@ -37,10 +37,10 @@ async fn a_body_longer_than_its_descriptor_is_cut() {
     for body in [
         Body::Whole(b"signature!".to_vec()),
         Body::Chunked { chunk: b"signature".to_vec(), times: 2 },
-        Body::Lying { declared: u64::MAX, bytes: b"signature".to_vec() },
+        Body::Lying { declared: 1 << 40, bytes: b"signature".to_vec() },
     ] {
         let error = blob_with(script(body), &wanted).await.unwrap_err();
-        assert!(matches!(error, Error::TooLarge { limit: 9, .. } | Error::Unavailable { .. }), "{error}");
+        assert!(matches!(error, Error::TooLarge { limit: 9, .. }), "{error}");
     }
 }
 
@@ -91,14 +91,14 @@ async fn slow_and_silent_registries_reach_the_time_limit() {
     let wanted = descriptor("application/cose", b"signature");
     for body in [
         // Each pause is within the limit between two reads; the whole is not within the total.
-        Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_millis(300) },
-        Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_secs(5) },
-        Body::Silence(Duration::from_secs(5)),
+        Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_millis(600) },
+        Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_secs(20) },
+        Body::Silence(Duration::from_secs(20)),
     ] {
         let start = Instant::now();
         let error = blob_with(script(body), &wanted).await.unwrap_err();
         assert!(error.to_string().contains("time limit reached"), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     }
 }
 

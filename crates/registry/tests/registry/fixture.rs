@@ -106,7 +106,7 @@ pub(crate) fn list(entries: &[serde_json::Value]) -> Script {
 }
 
 pub(crate) const TIMEOUTS: Timeouts =
-    Timeouts { connect: Duration::from_millis(500), read: Duration::from_millis(400), total: Duration::from_secs(2) };
+    Timeouts { connect: Duration::from_secs(2), read: Duration::from_secs(1), total: Duration::from_secs(3) };
 
 /// A client that may ask these servers over plain HTTP, and nobody else on loopback.
 pub(crate) fn client(servers: &[&Server]) -> HttpRegistry {

@@ -154,12 +154,13 @@ async fn an_unreadable_manifest_hides_no_signature_and_alone_is_an_error() {
 }
 
 /// Where Notation's own layouts are, or a loud line.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 fn vectors() -> Option<PathBuf> {
     let root = std::env::var_os("SEALWATCH_VECTORS").map(PathBuf::from);
     let layouts = root.map(|root| root.join("notation/test/e2e/testdata/registry/oci_layout"));
     let found = layouts.filter(|layouts| layouts.is_dir());
     if found.is_none() {
-        println!("SKIPPED: Notation's OCI layouts: SEALWATCH_VECTORS does not name a folder that has them");
+        eprintln!("SKIPPED: Notation's OCI layouts: SEALWATCH_VECTORS does not name a folder that has them");
     }
     found
 }

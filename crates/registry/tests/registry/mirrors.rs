@@ -5,7 +5,7 @@ use sealwatch_registry::{Error, RegistriesConfig, Registry, Repository, Target};
 use crate::fixture::{NOTATION, Signed, anonymous, configured, list, login};
 use crate::scripted::{Script, Seen, Server};
 
-/// `registry.test` with these mirrors, and the origin too if it is given.
+/// `registry.test` with these mirrors, in order.
 fn mirrored(mirrors: &[&Server], is_origin_disabled: bool) -> RegistriesConfig {
     let endpoints: Vec<String> = mirrors.iter().map(|mirror| format!("'http://{}'", mirror.host())).collect();
     let yaml = format!("mirrors: {{registry.test: {{endpoint: [{}]}}}}", endpoints.join(", "));
@@ -59,7 +59,7 @@ async fn signatures_are_taken_from_the_mirror_that_has_them() {
 #[tokio::test]
 async fn a_mirror_without_signatures_and_an_origin_out_of_reach_is_not_no_signatures() {
     let unsigned = unsigned().await;
-    // The origin's name does not resolve: `.test` never does (RFC 6761).
+    // The last endpoint stands for the origin, so that no name has to be resolved.
     let origin = Server::start("127.0.0.1", |_: &Seen| Script::status(503)).await;
     let client = configured(mirrored(&[&unsigned, &origin], true));
     let subject = Signed::new().subject();
@@ -89,6 +89,17 @@ async fn not_found_needs_every_endpoint_to_say_so() {
     let client = configured(mirrored(&[&missing], true));
     let error = client.resolve(&repository(), &target, &anonymous()).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_pull_secret_for_the_mirror_tells_tenants_apart() {
+    let mirror = good().await;
+    let client = configured(mirrored(&[&mirror], true));
+    let key = |credentials| client.credential_key(&repository(), &credentials);
+    let joe = login(&[(&mirror.host(), "joe", "s3cret")]);
+    assert_ne!(key(joe.clone()), key(anonymous()));
+    assert_eq!(key(joe.clone()), key(joe));
+    assert_eq!(key(login(&[("elsewhere.test", "joe", "s3cret")])), key(anonymous()));
 }
 
 #[tokio::test]

@@ -98,6 +98,50 @@ async fn a_missing_tag_is_an_empty_list_and_a_tag_on_something_else_is_an_error(
 }
 
 #[tokio::test]
+async fn a_signature_that_the_api_does_not_list_is_found_under_its_tag() {
+    let sbom = |signed: &Signed| {
+        let mut sbom = signed.referrer();
+        sbom["artifactType"] = json!("application/spdx+json");
+        sbom
+    };
+    for is_empty in [true, false] {
+        let (result, lines) = list_with(move |seen, signed| {
+            if seen.path() == signed.referrers_path() {
+                if is_empty { list(&[]) } else { list(&[sbom(signed)]) }
+            } else {
+                signed.answer_by_tag(seen)
+            }
+        })
+        .await;
+        assert_eq!(result.unwrap().len(), 1);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_of_the_api_and_an_error_at_the_tag_is_not_no_signatures() {
+    for status in [401, 403, 429, 500] {
+        let (result, _) =
+            list_with(
+                move |seen, signed| {
+                    if seen.path() == signed.referrers_path() { list(&[]) } else { Script::status(status) }
+                },
+            )
+            .await;
+        assert!(result.is_err(), "{status}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_image_takes_two_requests_beside_its_head() {
+    let (result, lines) =
+        list_with(|seen, signed| if seen.path() == signed.referrers_path() { list(&[]) } else { signed.answer(seen) })
+            .await;
+    assert_eq!(result.unwrap(), []);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_registry_without_the_api_is_asked_for_it_once_per_repository_and_credential() {
     let signed = Signed::new();
     let registry = signed.clone();

@@ -161,14 +161,14 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
 async fn respond(stream: &mut TcpStream, seen: &Seen, script: Script) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\nConnection: close\r\n", script.status);
     for (name, value) in &script.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     let is_head = seen.method == "HEAD";
     match script.body {
         Body::Whole(bytes) => {
             let has_length = script.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
             if !has_length {
-                head.push_str(&format!("Content-Length: {}\r\n", bytes.len()));
+                head.extend(["Content-Length: ", &bytes.len().to_string(), "\r\n"]);
             }
             stream.write_all(format!("{head}\r\n").as_bytes()).await?;
             if !is_head {
