@@ -76,7 +76,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     let looks = lock(&memory).looks.clone();
     let judged = judge(&case, &looks, now);
     let wait = next_reconcile(&case, &looks, &judged, now);
-    if judged.is_without_answer() && stands(&image, &context) {
+    if judged.is_without_answer() && lock(&memory).written.is_none() && stands(&image, &context) {
         let grace = STARTUP_GRACE.saturating_sub(context.started.elapsed()) + Duration::from_secs(1);
         return Ok(Action::requeue(wait.min(grace)));
     }

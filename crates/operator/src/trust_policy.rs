@@ -189,7 +189,8 @@ async fn summarise(
     }
     let facts = facts.without_older_answers();
     let stands = object.status.clone().unwrap_or_default();
-    if let Some(wait) = stands_for(context, &stands, summarised, &facts) {
+    let earlier = lock(memory).written.is_none();
+    if let Some(wait) = stands_for(context, &stands, summarised, &facts).filter(|_| earlier) {
         return Ok(Some(wait));
     }
     let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());

@@ -203,8 +203,7 @@ const CIRCUMSTANCES: &[(Circumstance, &str)] = &[
     ),
     (
         Circumstance::PodsForbidden,
-        "Apply `config/rbac`. This version does not report it as a condition: it logs the refusal, and `/readyz` says \
-         which list is missing.",
+        "Apply `config/rbac`; the message holds what the API server says. It heals by itself once the right is there.",
     ),
     (
         Circumstance::CacheStale,
