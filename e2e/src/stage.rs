@@ -10,7 +10,8 @@ use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, Tru
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene;
+use crate::scene::{self, Images, Pki, Signed};
+use crate::testenv::pki::KeyKind;
 use crate::testenv::pods::{self, ContainerSpec};
 use crate::testenv::{Cluster, Identity, Notation, OperatorOptions, OperatorProcess, PushedImage, Registry, Result};
 
@@ -117,6 +118,27 @@ impl Stage {
         let args = args.chain(watched.into_iter().flat_map(|namespace| ["--watch-namespace", namespace]));
         let args = args.chain(more.iter().copied()).map(str::to_owned).collect();
         OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
+    }
+
+    /// Pushes and signs images, trusts their root under the seed's policy, and runs each in a pod of its name.
+    ///
+    /// # Errors
+    /// A part refuses something.
+    pub async fn play(
+        &self,
+        policy: &str,
+        registry: &Registry,
+        referrers_api: bool,
+        which: &[Signed],
+    ) -> Result<(Pki, Images)> {
+        let pki = Pki::new(KeyKind::EcP256)?;
+        let images = Images::push(registry, &self.notation().await?, &pki, which, referrers_api).await?;
+        self.apply(&scene::roots(pki.root.certificate_pem())).await?;
+        self.apply(&scene::trust_policy(policy, &scene::seed_document())).await?;
+        for (signed, image) in images.iter() {
+            self.run_pod(&format!("{}-0", signed.short()), image).await?;
+        }
+        Ok((pki, images))
     }
 
     /// Applies an object in the namespace with `kubectl`.

@@ -31,16 +31,10 @@ fn total(log: &[Request]) -> usize {
     requests(log).values().sum()
 }
 
-/// A stage on which these images run under the seed's policy.
+/// A stage on which these images run under the seed's policy; what was asked for so far is forgotten.
 async fn playing(registry: &Registry, referrers_api: bool, which: &[Signed]) -> Result<(Stage, Pki, Images)> {
     let stage = Stage::set(testenv::cluster().await?, "operator").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
-    let images = Images::push(registry, &stage.notation().await?, &pki, which, referrers_api).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
-    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
-    for (signed, image) in images.iter() {
-        stage.run_pod(&format!("{}-0", signed.short()), image).await?;
-    }
+    let (pki, images) = stage.play(POLICY, registry, referrers_api, which).await?;
     registry.clear_access_log();
     Ok((stage, pki, images))
 }
