@@ -208,15 +208,23 @@ impl Stage {
     /// # Errors
     /// It does not come soon; the error shows what is there instead.
     pub async fn until(&self, what: &str, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
+        self.until_within(SOON, what, done).await
+    }
+
+    /// As [`Stage::until`], for what takes its time.
+    ///
+    /// # Errors
+    /// It does not come within `time`.
+    pub async fn until_within(&self, time: Duration, what: &str, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
         let began = Instant::now();
         loop {
             let seen = self.seen().await?;
             if done(&seen) {
                 return Ok(seen);
             }
-            if began.elapsed() > SOON {
+            if began.elapsed() > time {
                 let got = self.kubectl(&["get", "tp,iv", "-o", "yaml"]).await?;
-                return Err(format!("waited {} s for {what}; instead there is\n{got}", SOON.as_secs()).into());
+                return Err(format!("waited {} s for {what}; instead there is\n{got}", time.as_secs()).into());
             }
             tokio::time::sleep(POLL).await;
         }
