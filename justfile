@@ -88,10 +88,11 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: config/crd
+# Write what is generated and committed: config/crd, docs/reasons.md, docs/api.md
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
+    cargo run --quiet --locked -p sealwatch-api --example reference docs
 
 # Fail if what is generated and committed is out of date
 [group('generate')]

@@ -4,6 +4,7 @@
 //!
 //! Nothing in here ships. Everything listens on loopback only.
 
+pub mod cli;
 pub mod scene;
 pub mod stage;
 pub mod testenv;

@@ -208,7 +208,7 @@ async fn sign(
     let expiry = (signed == Signed::Expired).then_some(SHORT);
     notation.sign(&image.by_digest(), key, &SignOptions { format, referrers_api, expiry }).await?;
     if signed == Signed::Tampered {
-        tamper::change_signature(registry, image).await?;
+        tamper::change_signature(registry, image, referrers_api).await?;
     }
     Ok(())
 }

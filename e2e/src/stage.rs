@@ -10,7 +10,8 @@ use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, Tru
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene;
+use crate::scene::{self, Images, Pki, Signed};
+use crate::testenv::pki::KeyKind;
 use crate::testenv::pods::{self, ContainerSpec};
 use crate::testenv::{Cluster, Identity, Notation, OperatorOptions, OperatorProcess, PushedImage, Registry, Result};
 
@@ -119,6 +120,27 @@ impl Stage {
         OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
     }
 
+    /// Pushes and signs images, trusts their root under the seed's policy, and runs each in a pod of its name.
+    ///
+    /// # Errors
+    /// A part refuses something.
+    pub async fn play(
+        &self,
+        policy: &str,
+        registry: &Registry,
+        referrers_api: bool,
+        which: &[Signed],
+    ) -> Result<(Pki, Images)> {
+        let pki = Pki::new(KeyKind::EcP256)?;
+        let images = Images::push(registry, &self.notation().await?, &pki, which, referrers_api).await?;
+        self.apply(&scene::roots(pki.root.certificate_pem())).await?;
+        self.apply(&scene::trust_policy(policy, &scene::seed_document())).await?;
+        for (signed, image) in images.iter() {
+            self.run_pod(&format!("{}-0", signed.short()), image).await?;
+        }
+        Ok((pki, images))
+    }
+
     /// Applies an object in the namespace with `kubectl`.
     ///
     /// # Errors
@@ -186,15 +208,23 @@ impl Stage {
     /// # Errors
     /// It does not come soon; the error shows what is there instead.
     pub async fn until(&self, what: &str, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
+        self.until_within(SOON, what, done).await
+    }
+
+    /// As [`Stage::until`], for what takes its time.
+    ///
+    /// # Errors
+    /// It does not come within `time`.
+    pub async fn until_within(&self, time: Duration, what: &str, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
         let began = Instant::now();
         loop {
             let seen = self.seen().await?;
             if done(&seen) {
                 return Ok(seen);
             }
-            if began.elapsed() > SOON {
+            if began.elapsed() > time {
                 let got = self.kubectl(&["get", "tp,iv", "-o", "yaml"]).await?;
-                return Err(format!("waited {} s for {what}; instead there is\n{got}", SOON.as_secs()).into());
+                return Err(format!("waited {} s for {what}; instead there is\n{got}", time.as_secs()).into());
             }
             tokio::time::sleep(POLL).await;
         }

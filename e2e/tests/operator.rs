@@ -3,7 +3,7 @@
 //! The main job: signed and unsigned images in, verdicts out.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -31,16 +31,10 @@ fn total(log: &[Request]) -> usize {
     requests(log).values().sum()
 }
 
-/// A stage on which these images run under the seed's policy.
+/// A stage on which these images run under the seed's policy; what was asked for so far is forgotten.
 async fn playing(registry: &Registry, referrers_api: bool, which: &[Signed]) -> Result<(Stage, Pki, Images)> {
     let stage = Stage::set(testenv::cluster().await?, "operator").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
-    let images = Images::push(registry, &stage.notation().await?, &pki, which, referrers_api).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
-    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
-    for (signed, image) in images.iter() {
-        stage.run_pod(&format!("{}-0", signed.short()), image).await?;
-    }
+    let (pki, images) = stage.play(POLICY, registry, referrers_api, which).await?;
     registry.clear_access_log();
     Ok((stage, pki, images))
 }
@@ -133,6 +127,47 @@ async fn a_first_verification_costs_four_requests_and_a_steady_pass_one() -> Res
     // Where the Referrers API lists nothing, the tag is asked for too: `notation sign` uses it by default.
     assert_eq!(steady.get("GET referrers"), Some(&3), "{steady:?}");
     assert_eq!(total(&registry.access_log()), 1 + 1 + 2, "{steady:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_image_is_looked_at_again_every_interval() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let (stage, pki, images) = playing(&registry, true, &[Signed::Not]).await?;
+    let mut policy = scene::trust_policy(POLICY, &scene::seed_document());
+    policy["spec"]["interval"] = json!("1m");
+    stage.apply(&policy).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    stage.until("the verdict", |seen| seen.reason("dataflow-operator") == "NoSignature").await?;
+    let began = Instant::now();
+    let unsigned = images.of(Signed::Not)?;
+    stage.notation().await?.sign(&unsigned.by_digest(), &pki.operations, &SignOptions::default()).await?;
+    // Nobody asks: the shortest interval, a minute and its jitter, has to pass.
+    let most = Duration::from_secs(66 + 20);
+    stage.until_within(most, "the next look", |seen| seen.reason("dataflow-operator") == "SignatureValid").await?;
+    assert!(began.elapsed() > Duration::from_secs(40), "it was looked at after {:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signature_that_expires_turns_its_image_failed_with_the_network_down() -> Result<()> {
+    let mut registry = Registry::olareg().await?;
+    let (stage, pki, images) = playing(&registry, true, &[Signed::Not]).await?;
+    let image = images.of(Signed::Not)?;
+    let options = SignOptions { expiry: Some(Duration::from_secs(30)), ..SignOptions::default() };
+    stage.notation().await?.sign(&image.by_digest(), &pki.operations, &options).await?;
+    let _operator = stage.operator(&[&registry], &[]).await?;
+    stage
+        .until("the verdict, and the end that is to come", |seen| {
+            seen.reason("dataflow-operator") == "SignatureValid"
+                && seen.policy(POLICY).next_expiry.is_some_and(|next| next.images == 1)
+        })
+        .await?;
+    registry.stop();
+    registry.clear_access_log();
+    let most = Duration::from_mins(1);
+    stage.until_within(most, "the end", |seen| seen.reason("dataflow-operator") == "SignatureExpired").await?;
+    assert_eq!(registry.access_log(), []);
     Ok(())
 }
 

@@ -17,14 +17,10 @@ const POLICY: &str = "microsoft";
 async fn a_policy_that_only_we_can_judge_is_stalled_and_stops_no_other() -> Result<()> {
     let registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
-    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
-    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
+    stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
     let mut document = scene::seed_document();
     document["trustPolicies"][0]["trustedIdentities"] = json!(["x509.subject: CN=without organization,C=US"]);
     stage.apply(&scene::trust_policy("broken", &document)).await?;
-    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
     let _operator = stage.operator(&[&registry], &[]).await?;
     let seen = stage
         .until("both policies", |seen| {
@@ -110,14 +106,8 @@ async fn binary_data_and_der_and_inline_pem_are_certificates_too() -> Result<()>
 async fn an_outage_of_the_registry_keeps_the_verdict_and_says_that_it_is_kept() -> Result<()> {
     let mut registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
     let which = [Signed::Cose, Signed::Not];
-    let images = Images::push(&registry, &stage.notation().await?, &pki, &which, true).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
-    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
-    for signed in which {
-        stage.run_pod(&format!("{}-0", signed.short()), images.of(signed)?).await?;
-    }
+    stage.play(POLICY, &registry, true, &which).await?;
     let operator = stage.operator(&[&registry], &[]).await?;
     let settled =
         |seen: &sealwatch_e2e::stage::Seen| which.iter().all(|signed| seen.reason(signed.short()) == signed.expected());
@@ -151,35 +141,17 @@ async fn an_outage_of_the_registry_keeps_the_verdict_and_says_that_it_is_kept() 
 async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_read_is_said() -> Result<()> {
     let registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
-    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Cose], true).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
+    stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
     let mut policy = scene::trust_policy(POLICY, &scene::seed_document());
     policy["spec"]["imagePullSecrets"] = json!([{"name": "there-is-none"}]);
     stage.apply(&policy).await?;
-    stage.run_pod("aio-operator-0", images.of(Signed::Cose)?).await?;
     let operator = stage.operator(&[&registry], &[]).await?;
     stage.until("the verdict", |seen| seen.reason("aio-operator") == "SignatureValid").await?;
     drop(operator);
 
     // The same rights, but for secrets, given to another service account.
-    let role = stage.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
-    let rules: serde_json::Value = serde_json::from_str(&role)?;
-    let rules: Vec<_> = rules["rules"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|rule| rule["resources"] != json!(["secrets"]))
-        .collect();
     let name = "blind";
-    let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": stage.namespace});
-    stage
-        .apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules},
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name},
-             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}, "subjects": [subject]},
-        ]}))
-        .await?;
+    all_rights_but(&stage, name, "secrets").await?;
     stage.kubectl(&["delete", "iv", "--all"]).await?;
     let watched = Some(stage.namespace.as_str());
     let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
@@ -187,6 +159,40 @@ async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_re
     let message = seen.status("aio-operator").message.unwrap_or_default();
     assert!(message.contains("there-is-none"), "{message}");
     assert_eq!(seen.image_condition("aio-operator", "Ready"), "False/CredentialsForbidden");
+    Ok(())
+}
+
+/// Makes a service account of the stage's namespace that has the operator's rights there, but for one resource.
+async fn all_rights_but(stage: &Stage, name: &str, resource: &str) -> Result<()> {
+    let role = stage.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
+    let role: serde_json::Value = serde_json::from_str(&role)?;
+    let rules = role["rules"].as_array().into_iter().flatten();
+    let rules: Vec<_> = rules.filter(|rule| rule["resources"] != json!([resource])).collect();
+    let group = "rbac.authorization.k8s.io";
+    let kind = |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
+    let (mut role, mut binding) = (kind("Role"), kind("RoleBinding"));
+    role["rules"] = json!(rules);
+    binding["roleRef"] = json!({"apiGroup": group, "kind": "Role", "name": name});
+    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": stage.namespace}]);
+    stage.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn pods_that_may_not_be_listed_are_said_and_heal() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
+    let name = "podless";
+    all_rights_but(&stage, name, "pods").await?;
+    let watched = Some(stage.namespace.as_str());
+    let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
+    let seen =
+        stage.until("the refusal", |seen| seen.policy_condition(POLICY, "Ready") == "False/PodsForbidden").await?;
+    assert_eq!(seen.policy_condition(POLICY, "Verified"), "Unknown/PodsForbidden");
+    assert!(seen.images.is_empty());
+    all_rights_but(&stage, name, "nothing").await?;
+    stage.until("the verdict", |seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded").await?;
     Ok(())
 }
 
@@ -226,11 +232,7 @@ async fn sigterm_ends_an_operator_whose_api_server_was_never_there() -> Result<(
 async fn health_and_metrics_tell_what_the_operator_does() -> Result<()> {
     let registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
-    let pki = Pki::new(KeyKind::EcP256)?;
-    let images = Images::push(&registry, &stage.notation().await?, &pki, &[Signed::Not], true).await?;
-    stage.apply(&scene::roots(pki.root.certificate_pem())).await?;
-    stage.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
-    stage.run_pod("dataflow-operator-0", images.of(Signed::Not)?).await?;
+    stage.play(POLICY, &registry, true, &[Signed::Not]).await?;
     let operator = stage.operator(&[&registry], &[]).await?;
     stage.until("the summary", |seen| seen.policy(POLICY).summary.is_some_and(|summary| summary.failed == 1)).await?;
     let address = *operator.listening_on()?.first().ok_or("it listens")?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line.
 
+#![allow(clippy::doc_markdown, reason = "these doc comments are the help that the command prints")]
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,10 +27,21 @@ pub(crate) enum Command {
 }
 
 const VERIFY_HELP: &str = "\
+IMAGE is REPOSITORY:TAG or REPOSITORY@DIGEST; with both, the digest counts, with neither, the tag is latest. The
+repository chooses the statement of the trust policy. Several images are verified at once and answered in order.
+
+Trust stores come from DIR of --trust-store, laid out as Notation's truststore/x509 (DIR/ca/supplychain/root.crt is a
+certificate of ca:supplychain), or, without it, from spec.trustStores of a TrustPolicy. Every file of a store must hold
+certificates, PEM or DER; links and folders in a store are refused.
+
+With --oci-layout no registry is asked: the tag (org.opencontainers.image.ref.name) or digest of IMAGE is looked up in
+that one layout, and the repository of IMAGE only chooses the statement, as --scope does for notation.
+
 Examples:
   sealwatch verify mcr.microsoft.com/azureiotoperations/aio-operator:1.2.36 \\
       --policy trustpolicy.json --trust-store ~/.config/notation/truststore/x509
   sealwatch verify registry.example/app@sha256:… --policy trustpolicy.yaml -o json
+  sealwatch verify registry.example/app:1.0 --oci-layout ./app --policy trustpolicy.yaml
 
 Exit codes:
   0  every image is verified (or its level is skip)
@@ -65,11 +78,12 @@ pub(crate) struct VerifyArguments {
     /// A Notation trustpolicy.json, or a TrustPolicy in YAML (ConfigMaps that it names may stand in the same file)
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
-    /// Where the trust stores are, laid out as Notation's truststore/x509: DIR/TYPE/NAME/FILES
+    /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own
     #[arg(long, value_name = "DIR")]
     pub(crate) trust_store: Option<PathBuf>,
-    /// Take images and signatures from this OCI layout instead of a registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["insecure_registry", "registries"])]
+    /// Take images and signatures from this OCI image layout instead of a registry
+    // No conflict with --registries, which may come from the environment.
+    #[arg(long, value_name = "DIR", conflicts_with = "insecure_registry")]
     pub(crate) oci_layout: Option<PathBuf>,
     /// Speak plain HTTP to the registries of these images
     #[arg(long)]

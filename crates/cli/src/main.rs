@@ -3,18 +3,20 @@
 
 mod args;
 mod crds;
+mod log;
 mod operator;
 mod registries;
+mod terminal;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{Parser, error::ErrorKind};
 
-use crate::args::{Arguments, Command};
-
-/// A usage error or a policy that cannot be read.
-const EXIT_USAGE: u8 = 2;
+use crate::{
+    args::{Arguments, Command},
+    terminal::EXIT_USAGE,
+};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -43,13 +45,6 @@ fn with_runtime<F: Future<Output = ExitCode>>(command: impl FnOnce() -> F) -> Ex
             runtime.shutdown_background();
             code
         }
-        Err(error) => usage(&format!("the asynchronous runtime could not be started: {error}")),
+        Err(error) => terminal::usage(&format!("the asynchronous runtime could not be started: {error}")),
     }
-}
-
-/// Tells of a mistake in what the user gave us.
-#[expect(clippy::print_stderr, reason = "this is where errors go")]
-fn usage(message: &str) -> ExitCode {
-    eprintln!("{}: error: {message}", Arguments::command().get_name());
-    ExitCode::from(EXIT_USAGE)
 }

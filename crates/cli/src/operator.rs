@@ -9,18 +9,14 @@ use kube::{
 };
 use sealwatch_operator::{Options, Settings};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::{
-    args::{LogFormat, OperatorArguments},
-    registries, usage,
-};
+use crate::{args::OperatorArguments, log, registries, terminal::usage};
 
 /// The operator ended although nobody asked it to.
 const EXIT_BROKEN: u8 = 1;
 
 pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
-    log(arguments.log_format);
+    log::start(arguments.log_format, "info");
     let config = match config(&arguments).await {
         Ok(config) => config,
         Err(why) => return usage(&why),
@@ -59,18 +55,6 @@ async fn config(arguments: &OperatorArguments) -> Result<Config, String> {
             format!("no way to the API server: {error}; give --kubeconfig, set KUBECONFIG, or run in a pod")
         }),
     }
-}
-
-fn log(format: LogFormat) {
-    use std::io::IsTerminal as _;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
-    // A second subscriber cannot be set in this process; were it so, its log would do.
-    let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.try_init(),
-    };
 }
 
 /// Resolves on SIGTERM or SIGINT.

@@ -3,131 +3,240 @@
 
 mod output;
 mod policy_file;
+mod trust_store;
 
-use std::{process::ExitCode, time::Duration};
+use std::{panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
+use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
-use sealwatch_registry::{Credentials, HttpRegistry, LayoutRegistry, Reference, Registry};
+use sealwatch_registry::{Credentials, Digest, HttpRegistry, LayoutRegistry, Reference, Registry};
 use sealwatch_verifier::{
-    GatherError, Selection, Subject, Verdict, Verification, Verifier,
-    notation::{TrustPolicyDocument, TrustStores},
+    GatherError, Reason, Selection, Subject, Verdict, Verification, Verifier,
+    notation::{Action, CheckResult, Statement},
     select,
 };
 
-use crate::{args::VerifyArguments, registries, usage};
+use self::policy_file::Policy;
+use crate::{
+    args::{LogFormat, VerifyArguments},
+    log, registries, terminal,
+};
 
-/// A policy with its trust stores.
-pub(crate) struct Policy {
-    document: TrustPolicyDocument,
-    stores: TrustStores,
-}
+/// How many images are verified at once.
+const IMAGES_AT_ONCE: usize = 8;
+/// What an image reference without tag and digest means.
+const DEFAULT_TAG: &str = "latest";
 
 /// The answer about one image.
-pub(crate) struct Answer {
+#[derive(Debug)]
+struct Answer {
     /// The image as the user named it.
     asked: String,
-    /// The image that was judged: repository, and digest where one was found.
-    image: String,
-    digest: Option<String>,
+    /// The same, understood.
+    reference: Reference,
+    /// The digest that was judged, or that the user named; none where a tag was not resolved.
+    digest: Option<Digest>,
     verification: Verification,
+    /// What is to be said beside the answer, one sentence each.
+    warnings: Vec<String>,
+}
+
+impl Answer {
+    fn new(asked: &str, reference: &Reference, digest: Option<Digest>, verification: Verification) -> Self {
+        Self { asked: asked.to_owned(), reference: reference.clone(), digest, verification, warnings: Vec::new() }
+    }
+
+    /// `REPO@DIGEST`, or `REPO:TAG` where the digest is not known.
+    fn image(&self) -> String {
+        let repository = self.reference.repository();
+        match &self.digest {
+            Some(digest) => format!("{repository}@{digest}"),
+            None => format!("{repository}:{}", self.reference.tag().unwrap_or(DEFAULT_TAG)),
+        }
+    }
+}
+
+/// Where images are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Layout,
+    Registry { insecure: bool },
 }
 
 pub(crate) async fn run(arguments: VerifyArguments) -> ExitCode {
-    match prepare_and_verify(&arguments).await {
-        Ok(answers) => {
-            output::print(&answers, arguments.output);
-            exit_code(&answers)
-        }
-        Err(why) => usage(&why),
+    log::start(LogFormat::Text, "warn");
+    let answers = match answers(&arguments).await {
+        Ok(answers) => answers,
+        Err(why) => return terminal::usage(&why),
+    };
+    answers.iter().flat_map(|answer| &answer.warnings).for_each(|warning| terminal::warn(warning));
+    match output::render(&answers, arguments.output) {
+        Ok(text) => terminal::answer(&text, ExitCode::from(exit_code(&answers))),
+        Err(why) => terminal::usage(&why),
     }
 }
 
-async fn prepare_and_verify(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
-    let policy = policy_file::read(&arguments.policy, arguments.trust_store.as_deref())?;
-    let images: Result<Vec<(String, Reference)>, String> =
-        arguments.images.iter().map(|image| Ok((image.clone(), parse(image)?))).collect();
+/// The answers in the order of the images, or what the user has to put right first. Nothing is asked before all that
+/// the user gave is understood.
+async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
+    let images: Result<Vec<(String, Reference)>, String> = arguments.images.iter().map(|image| parse(image)).collect();
     let images = images?;
-    if let Some(folder) = &arguments.oci_layout {
-        let layout =
-            LayoutRegistry::open(folder).map_err(|error| format!("--oci-layout {}: {error}", folder.display()))?;
-        return Ok(verify_all(&Verifier::new(layout), &policy, images).await);
-    }
-    let mut options = registries::options(&arguments.registries)?;
+    let policy = Policy::read(&arguments.policy, arguments.trust_store.as_deref())?;
     for (_, reference) in &images {
+        if let Selection::Judge(statement) = select(&policy.document, reference.repository()) {
+            policy.check_stores(statement)?;
+        }
+    }
+    if let Some(folder) = &arguments.oci_layout {
+        let layout = LayoutRegistry::open(folder).map_err(|error| format!("--oci-layout: {error}"))?;
+        policy.warnings.iter().for_each(|warning| terminal::warn(warning));
+        return Ok(verify_all(&Verifier::new(layout), Source::Layout, &policy, &images).await);
+    }
+    let registry = registry(arguments, &images)?;
+    policy.warnings.iter().for_each(|warning| terminal::warn(warning));
+    let source = Source::Registry { insecure: arguments.insecure_registry };
+    Ok(verify_all(&Verifier::new(registry), source, &policy, &images).await)
+}
+
+fn parse(image: &str) -> Result<(String, Reference), String> {
+    let reference = image.parse().map_err(|error| format!("IMAGE {image:?}: {error}"))?;
+    Ok((image.to_owned(), reference))
+}
+
+fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {
+    let mut options = registries::options(&arguments.registries)?;
+    options.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
+    for (_, reference) in images {
         // Whoever names a registry on the command line means it, wherever it is.
         let host = reference.repository().registry().to_owned();
         if arguments.insecure_registry {
-            options.registries.insecure(&host).map_err(|error| format!("registry {host}: {error}"))?;
+            options.registries.insecure(&host).map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
         }
         options.named_hosts.push(host);
     }
-    let registry = HttpRegistry::new(options).map_err(|error| error.to_string())?;
-    Ok(verify_all(&Verifier::new(registry), &policy, images).await)
-}
-
-fn parse(image: &str) -> Result<Reference, String> {
-    let reference: Reference = image.parse().map_err(|error| format!("image {image:?}: {error}"))?;
-    Ok(reference)
+    HttpRegistry::new(options).map_err(|error| error.to_string())
 }
 
 async fn verify_all<R: Registry>(
     verifier: &Verifier<R>,
+    source: Source,
     policy: &Policy,
-    images: Vec<(String, Reference)>,
+    images: &[(String, Reference)],
 ) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    for (asked, reference) in images {
-        answers.push(verify(verifier, policy, asked, &reference).await);
-    }
-    answers
+    let verify_one = |(asked, reference)| verify_one(verifier, source, policy, asked, reference);
+    stream::iter(images.iter().map(|(asked, reference)| (asked.as_str(), reference)))
+        .map(verify_one)
+        .buffered(IMAGES_AT_ONCE)
+        .collect()
+        .await
 }
 
-async fn verify<R: Registry>(verifier: &Verifier<R>, policy: &Policy, asked: String, reference: &Reference) -> Answer {
-    let repository = reference.repository();
-    let answer = |digest: Option<String>, verification: Verification| {
-        let image = digest.as_ref().map_or_else(|| asked.clone(), |digest| format!("{repository}@{digest}"));
-        Answer { asked: asked.clone(), image, digest, verification }
-    };
-    let statement = match select(&policy.document, repository) {
-        Selection::NoStatement => return answer(None, Verification::no_statement(repository)),
-        Selection::Skip(statement) => return answer(None, Verification::skipped(statement)),
+async fn verify_one<R: Registry>(
+    verifier: &Verifier<R>,
+    source: Source,
+    policy: &Policy,
+    asked: &str,
+    reference: &Reference,
+) -> Answer {
+    let statement = match select(&policy.document, reference.repository()) {
         Selection::Judge(statement) => statement,
-    };
-    let credentials = Credentials::default();
-    let unknown = |digest: Option<String>, error: &GatherError| {
-        answer(digest, Verification::without_evidence(error, Some(statement)))
-    };
-    let digest = match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => Ok(digest.clone()),
-        (None, tag) => {
-            let tag = tag.unwrap_or("latest");
-            output::warn(&format!(
-                "{asked}: the tag {tag:?} may name another image tomorrow; a digest names one for ever"
-            ));
-            verifier.resolve(repository, tag, &credentials).await
+        Selection::NoStatement => {
+            let verification = Verification::no_statement(reference.repository());
+            return Answer::new(asked, reference, reference.digest().cloned(), verification);
         }
+        Selection::Skip(statement) => {
+            let verification = Verification::skipped(statement);
+            return Answer::new(asked, reference, reference.digest().cloned(), verification);
+        }
+    };
+    // A defect met by one image does not take the answers about the others along.
+    let (digest, verification) = match AssertUnwindSafe(look(verifier, policy, reference)).catch_unwind().await {
+        Ok((digest, Ok(verification))) => (digest, verification),
+        Ok((digest, Err(error))) => (digest, unknown(&error, source, statement)),
+        Err(_panic) => {
+            (reference.digest().cloned(), Verification::without_evidence(&internal_error(), Some(statement)))
+        }
+    };
+    let mut answer = Answer::new(asked, reference, digest, verification);
+    answer.warnings = warnings(&answer);
+    answer
+}
+
+/// Asks and judges. The digest is none where a tag could not be resolved.
+async fn look<R: Registry>(
+    verifier: &Verifier<R>,
+    policy: &Policy,
+    reference: &Reference,
+) -> (Option<Digest>, Result<Verification, GatherError>) {
+    let repository = reference.repository();
+    let credentials = Credentials::default();
+    let digest = match reference.digest() {
+        Some(digest) => Ok(digest.clone()),
+        None => verifier.resolve(repository, reference.tag().unwrap_or(DEFAULT_TAG), &credentials).await,
     };
     let digest = match digest {
         Ok(digest) => digest,
-        Err(error) => return unknown(None, &error),
+        Err(error) => return (None, Err(error)),
     };
-    let subject = Subject { repository: repository.clone(), digest };
-    let text = Some(subject.digest.to_string());
-    match verifier.gather(&subject, &credentials, Duration::ZERO, Timestamp::now()).await {
-        Err(error) => unknown(text, &error),
-        Ok(evidence) => {
-            let now = Timestamp::now();
-            answer(text, sealwatch_verifier::judge(repository, &evidence, &policy.document, &policy.stores, now))
-        }
+    let subject = Subject { repository: repository.clone(), digest: digest.clone() };
+    let evidence = verifier.gather(&subject, &credentials, Duration::ZERO, Timestamp::now()).await;
+    let judge = |evidence: &_| {
+        sealwatch_verifier::judge(repository, evidence, &policy.document, &policy.stores, Timestamp::now())
+    };
+    (Some(digest), evidence.map(|evidence| judge(&evidence)))
+}
+
+fn internal_error() -> GatherError {
+    GatherError {
+        reason: Reason::RegistryUnavailable,
+        message: "the verification of this image ended in an internal error, which stands above".to_owned(),
+        retry_after: None,
     }
 }
 
+/// There is no evidence; the message also says which flag may help.
+fn unknown(error: &GatherError, source: Source, statement: &Statement) -> Verification {
+    let mut verification = Verification::without_evidence(error, Some(statement));
+    let advice = match (error.reason, source) {
+        (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => {
+            "; a registry without TLS needs --insecure-registry"
+        }
+        (Reason::RegistryUnauthorized, Source::Registry { .. }) => {
+            "; credentials are read from the file given by --registries"
+        }
+        _ => "",
+    };
+    verification.message.push_str(advice);
+    verification
+}
+
+fn warnings(answer: &Answer) -> Vec<String> {
+    let asked = &answer.asked;
+    let mut warnings = Vec::new();
+    if answer.reference.digest().is_none() {
+        let tag = answer.reference.tag().unwrap_or(DEFAULT_TAG);
+        warnings.push(format!("{asked}: the tag {tag:?} may name another image tomorrow; a digest names one for ever"));
+    }
+    if answer.verification.verdict == Verdict::Verified {
+        let logged = answer.verification.checks.iter();
+        let logged = logged.filter(|check| check.action == Action::Log && check.result != CheckResult::Passed);
+        let sentence = |check: &sealwatch_verifier::notation::Check| {
+            format!("{asked}: {} was set to \"log\" and did not pass: {}", check.check, check.message)
+        };
+        warnings.extend(logged.map(sentence));
+    }
+    warnings
+}
+
 /// The worst of 1 (failed), 3 (could not tell) and 0.
-fn exit_code(answers: &[Answer]) -> ExitCode {
+fn exit_code(answers: &[Answer]) -> u8 {
     let any = |verdict: Verdict| answers.iter().any(|answer| answer.verification.verdict == verdict);
-    ExitCode::from(match (any(Verdict::Failed), any(Verdict::Unknown)) {
+    match (any(Verdict::Failed), any(Verdict::Unknown)) {
         (true, _) => 1,
         (false, true) => 3,
         (false, false) => 0,
-    })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,13 @@ impl Context {
         }
     }
 
+    /// Has every trust policy looked at again.
+    pub fn trigger_all(&self) {
+        for policy in self.trust_policies.state() {
+            self.triggers.trust_policy(ObjectRef::from_obj(&*policy));
+        }
+    }
+
     /// Has every trust policy of a namespace looked at again.
     pub fn trigger_namespace(&self, namespace: &str) {
         for policy in self.trust_policies.state() {
@@ -160,6 +167,8 @@ pub struct Synced {
 #[derive(Default)]
 struct SyncedInner {
     kinds: Mutex<BTreeSet<&'static str>>,
+    /// Why the API server does not show us pods, while it does not.
+    pods_forbidden: Mutex<Option<String>>,
     changed: Notify,
 }
 
@@ -176,14 +185,42 @@ impl Synced {
         WATCHED.into_iter().filter(|kind| !kinds.contains(kind)).collect()
     }
 
+    /// The API server shows us pods, or says why it does not. Returns whether that is news.
+    pub fn pods_forbidden(&self, why: Option<String>) -> bool {
+        let mut known = self.inner.pods_forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = known.is_some() != why.is_some();
+        *known = why;
+        drop(known);
+        self.inner.changed.notify_waiters();
+        news
+    }
+
+    /// Why the API server does not show us pods, while it does not.
+    pub fn why_no_pods(&self) -> Option<String> {
+        self.inner.pods_forbidden.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Waits until every first list is in.
     pub async fn wait(&self) {
+        self.until(|| self.missing().is_empty()).await;
+    }
+
+    /// Waits until every first list is in, or all but that of pods, which are not shown to us.
+    pub async fn wait_or_forbidden(&self) {
+        self.until(|| {
+            let missing = self.missing();
+            missing.is_empty() || missing == ["Pod"] && self.why_no_pods().is_some()
+        })
+        .await;
+    }
+
+    async fn until(&self, done: impl Fn() -> bool) {
         loop {
             let changed = self.inner.changed.notified();
             tokio::pin!(changed);
             // Registered before the look, so that a change in between is not missed.
             changed.as_mut().enable();
-            if self.missing().is_empty() {
+            if done() {
                 return;
             }
             changed.await;
@@ -205,5 +242,21 @@ mod tests {
         }
         synced.wait().await;
         assert!(synced.missing().is_empty());
+    }
+
+    #[tokio::test]
+    async fn pods_that_are_not_shown_do_not_keep_a_policy_from_saying_so() {
+        let synced = Synced::default();
+        for kind in WATCHED.into_iter().filter(|kind| *kind != "Pod") {
+            synced.done(kind);
+        }
+        let waiting = tokio::time::timeout(Duration::from_millis(5), synced.wait_or_forbidden()).await;
+        assert!(waiting.is_err(), "pods may still come");
+        assert!(synced.pods_forbidden(Some("forbidden".into())));
+        assert!(!synced.pods_forbidden(Some("still".into())), "no news");
+        synced.wait_or_forbidden().await;
+        assert!(tokio::time::timeout(Duration::from_millis(5), synced.wait()).await.is_err());
+        assert!(synced.pods_forbidden(None));
+        assert_eq!(synced.why_no_pods(), None);
     }
 }

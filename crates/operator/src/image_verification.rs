@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The controller of `ImageVerification`: look when it is due, judge, write what changed.
 
+mod case;
+mod judged;
 pub mod look;
 pub mod memory;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+pub use case::ParsedCase;
+
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::{
     ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use sealwatch_api::{ExpiryKind, ImageVerification, Reason, Verdict, condition::Circumstance};
-use sealwatch_registry::{Digest, Reference, Repository};
-use sealwatch_verifier::{self as verifier, Evidence, Selection, Verification, schedule};
+use sealwatch_api::{ImageVerification, Reason, Verdict};
+use sealwatch_verifier::schedule;
 
-use self::memory::{Looks, Request, Shared, lock};
+use self::{
+    case::Case,
+    judged::{Judged, judge},
+    memory::{Looks, Shared, lock},
+};
 use crate::{
     apply::{self, ApplyError},
     context::{Context, STARTUP_GRACE},
     discover::{self, Found},
     metrics::ResultLabels,
-    policy::{Policy, requested_at},
-    running::RunningDigest,
+    policy::Policy,
     status::{
-        Trouble,
         image::{self as status, Conclusion},
-        policy::{Expiry, ImageResult},
+        policy::ImageResult,
     },
 };
 
@@ -44,7 +46,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     context.synced.wait().await;
     let key = ObjectRef::from_obj(&*image);
     let memory = context.images.of(&key, &image.uid().unwrap_or_default());
-    if lock(&memory).judged_version == image.resource_version() {
+    if image.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
         // We wrote since, and the watch has not told us yet: it will.
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -69,16 +71,14 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     let case = Case { image: &image, policy: &policy, found: found.as_ref().filter(|_| ours), ours }.parse();
 
     // Look, in a task of its own (speaks to the registry).
-    let due = case.asks && !policy.suspend && lock(&memory).looks.is_due(&case.request, Instant::now());
-    if due {
-        lock(&memory).looks.in_flight = true;
+    if case.asks && !policy.suspend && begin_look(&case, &memory) {
         look::start(&context, &key, &memory, &case);
     }
     // Judge (pure).
     let looks = lock(&memory).looks.clone();
     let judged = judge(&case, &looks, now);
     let wait = next_reconcile(&case, &looks, &judged, now);
-    if judged.is_without_answer() && stands(&image, &context) {
+    if judged.is_without_answer() && lock(&memory).written.is_none() && stands(&image, &context) {
         let grace = STARTUP_GRACE.saturating_sub(context.started.elapsed()) + Duration::from_secs(1);
         return Ok(Action::requeue(wait.min(grace)));
     }
@@ -127,233 +127,6 @@ fn policy_of(image: &ImageVerification, context: &Context) -> PolicyOf {
         None => PolicyOf::Missing,
     }
 }
-
-/// One image under one policy.
-struct Case<'a> {
-    image: &'a ImageVerification,
-    policy: &'a Policy,
-    found: Option<&'a Found>,
-    ours: bool,
-}
-
-/// One image under one policy, parsed: what was written wrongly is a conclusion already.
-pub struct ParsedCase<'a> {
-    /// The policy.
-    pub policy: &'a Policy,
-    /// Where the image runs.
-    found: Option<&'a Found>,
-    /// Where it is looked up, or why it cannot be.
-    pub reference: Result<Reference, Box<Conclusion>>,
-    /// The digest, where the object names one.
-    pub digest: Option<Digest>,
-    /// Whether the operator made the object.
-    pub ours: bool,
-    /// Whether a registry is asked about it at all.
-    asks: bool,
-    /// What asks for a fresh look.
-    pub request: Request,
-    /// The object's name.
-    pub name: String,
-}
-
-impl<'a> Case<'a> {
-    fn parse(self) -> ParsedCase<'a> {
-        let parsed = self.reference();
-        let digest = self.image.spec.digest.as_ref().and_then(|digest| digest.parse().ok());
-        let asks = match (&parsed, &self.policy.document) {
-            (Ok(reference), Ok(document)) => {
-                matches!(verifier::select(document, reference.repository()), Selection::Judge(_))
-            }
-            _ => false,
-        };
-        ParsedCase {
-            policy: self.policy,
-            found: self.found,
-            reference: parsed,
-            digest,
-            ours: self.ours,
-            asks,
-            request: Request { image: requested_at(self.image), policy: self.policy.requested_at.clone() },
-            name: self.image.name_any(),
-        }
-    }
-
-    fn reference(&self) -> Result<Reference, Box<Conclusion>> {
-        let unresolvable = |message: String, stalled: bool| {
-            let stalled = stalled.then(|| message.clone());
-            Box::new(Conclusion { stalled, ..Conclusion::plain(Reason::DigestUnresolvable, message) })
-        };
-        let spec = &self.image.spec;
-        if let Some(found) = self.found {
-            match &found.key.digest {
-                RunningDigest::Manifest(_) => {}
-                RunningDigest::Config(digest) => {
-                    let message = format!(
-                        "the node reports only the image configuration {digest}, as for an image that was loaded from a \
-                         file; this version does not look for the manifest that it belongs to"
-                    );
-                    return Err(unresolvable(message, false));
-                }
-                RunningDigest::Unreadable(text) => {
-                    let message = format!("status.containerStatuses[].imageID is {text:?}, which names no digest");
-                    return Err(unresolvable(message, false));
-                }
-            }
-        }
-        if self.found.is_none() && self.ours && spec.digest.is_none() {
-            return Err(unresolvable("the node reported no readable digest for this image".into(), false));
-        }
-        let reference: Reference = spec
-            .image
-            .parse()
-            .map_err(|error| unresolvable(format!("spec.image {:?}: {error}", spec.image), !self.ours))?;
-        match &spec.digest {
-            Some(digest) => {
-                digest.parse::<Digest>().map_err(|error| unresolvable(format!("spec.digest: {error}"), !self.ours))?;
-            }
-            None if reference.tag().is_none() && reference.digest().is_none() => {
-                return Err(unresolvable(
-                    format!("spec.image {:?} names neither tag nor digest", spec.image),
-                    !self.ours,
-                ));
-            }
-            None => {}
-        }
-        Ok(reference)
-    }
-}
-
-impl ParsedCase<'_> {
-    /// The pull secrets to try: of the pods, then of the policy.
-    pub fn pull_secrets(&self) -> Vec<String> {
-        let pods = self.found.into_iter().flat_map(|found| found.running.pull_secrets.iter().cloned());
-        let mut secrets: Vec<String> = pods.collect();
-        secrets.extend(self.policy.pull_secrets.iter().cloned());
-        secrets
-    }
-}
-
-/// A conclusion with what else follows from the same evidence.
-struct Judged {
-    conclusion: Conclusion,
-    /// The next moment at which the clock alone changes it.
-    next_change: Option<Timestamp>,
-    /// The first thing that it rests on and that ends.
-    expiry: Option<Expiry>,
-    /// The policy's request that has been handled.
-    handled: Option<String>,
-}
-
-impl Judged {
-    /// Whether this process has nothing to say yet.
-    fn is_without_answer(&self) -> bool {
-        let conclusion = &self.conclusion;
-        conclusion.reason == Reason::Pending || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
-    }
-}
-
-/// From what is known to a conclusion. Pure.
-fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Judged {
-    let mut judged = match (&case.policy.document, &case.reference) {
-        (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
-        (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
-        (Ok(document), Ok(reference)) => match verifier::select(document, reference.repository()) {
-            Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
-            Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),
-            Selection::Judge(_) => match &looks.evidence {
-                Some(evidence) => judged_by(evidence, case, reference.repository(), looks, now),
-                None => Judged::plain(without_evidence(looks)),
-            },
-        },
-    };
-    if case.policy.suspend && case.asks {
-        let message = "spec.suspend of the policy is true: no request is made".to_owned();
-        judged.conclusion.trouble = Some(Trouble { reason: Circumstance::Suspended.into(), message });
-    }
-    // Requests are about registries: where none is asked, there is nothing left to do for one.
-    let handled = if case.asks { &looks.handled } else { &case.request };
-    judged.conclusion.handled_request.clone_from(&handled.image);
-    judged.handled.clone_from(&handled.policy);
-    judged
-}
-
-impl Judged {
-    fn plain(conclusion: Conclusion) -> Self {
-        Self { conclusion, next_change: None, expiry: None, handled: None }
-    }
-}
-
-/// A verdict that needs no evidence: it is as fresh as the moment.
-fn judged_alone(verification: &Verification, case: &ParsedCase<'_>, now: Timestamp) -> Judged {
-    Judged::plain(Conclusion::of(verification, case.policy, None, Some(now)))
-}
-
-fn without_evidence(looks: &Looks) -> Conclusion {
-    match &looks.error {
-        Some(error) => Conclusion {
-            trouble: Some(Trouble { reason: error.reason.into(), message: error.message.clone() }),
-            ..Conclusion::plain(error.reason, error.message.clone())
-        },
-        None => Conclusion::plain(Reason::Pending, "not looked at yet"),
-    }
-}
-
-fn judged_by(
-    evidence: &Evidence,
-    case: &ParsedCase<'_>,
-    repository: &Repository,
-    looks: &Looks,
-    now: Timestamp,
-) -> Judged {
-    let policy = case.policy;
-    let Ok(document) = &policy.document else { return Judged::plain(without_evidence(looks)) };
-    let digest = evidence.image.digest.to_string();
-    let stale_at = evidence.gathered_at.checked_add(policy.stale_after).ok();
-    let verification = verifier::judge(repository, evidence, document, &policy.stores.stores, now);
-    let mut conclusion = Conclusion::of(&verification, policy, Some(&digest), Some(evidence.gathered_at));
-    if let Some(note) = pinned_elsewhere(case, &evidence.image.digest) {
-        conclusion.message.push_str(&note);
-    }
-    conclusion.trouble =
-        looks.error.as_ref().map(|error| Trouble { reason: error.reason.into(), message: error.message.clone() });
-    if stale_at.is_some_and(|stale_at| stale_at <= now) {
-        let was = conclusion.verdict();
-        conclusion.message =
-            format!("last checked at {}, longer ago than staleAfter; it was {was} then", evidence.gathered_at);
-        conclusion.reason = Reason::Stale;
-    }
-    let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
-    let expiry = (conclusion.verdict() == Verdict::Verified).then(|| expiry(&verification)).flatten();
-    Judged { conclusion, next_change, expiry, handled: None }
-}
-
-/// What to say where the pods pin another digest than the one that runs.
-fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
-    let references = case.found.into_iter().flat_map(|found| &found.running.references);
-    let mut pinned = references.filter_map(|reference| reference.parse::<Reference>().ok()?.digest().cloned());
-    pinned
-        .find(|pinned| pinned != running)
-        .map(|pinned| format!("; the pod pins {pinned}, and the digest above is what runs"))
-}
-
-/// The first end among what a verdict rests on: the signature, its certificates, the anchor.
-fn expiry(verification: &Verification) -> Option<Expiry> {
-    let evidence = verification.signature.as_ref()?;
-    let envelope = &evidence.envelope;
-    let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
-    let certificates = envelope.certificate_chain().iter().map(|certificate| Expiry {
-        time: certificate.not_after(),
-        kind: if Some(certificate) == anchor { ExpiryKind::TrustAnchor } else { ExpiryKind::SigningCertificate },
-        subject: certificate.subject().to_owned(),
-    });
-    let signature = envelope.expiry().map(|time| Expiry {
-        time,
-        kind: ExpiryKind::Signature,
-        subject: envelope.leaf().subject().to_owned(),
-    });
-    certificates.chain(signature).min()
-}
-
 /// Whether a status of an earlier process stands in for an answer of our own.
 fn stands(image: &ImageVerification, context: &Context) -> bool {
     let told = image.status.as_ref().and_then(|status| status.verdict.as_ref());
@@ -367,11 +140,19 @@ fn has_settled(image: &ImageVerification) -> bool {
 }
 
 fn next_reconcile(case: &ParsedCase<'_>, looks: &Looks, judged: &Judged, now: Timestamp) -> Duration {
-    let look = looks.next.map_or(LOOK_AROUND, |next| next.saturating_duration_since(Instant::now()));
-    let look = if case.asks && !looks.in_flight && !case.policy.suspend { look } else { LOOK_AROUND };
+    let looks_again = case.asks && !looks.in_flight && !case.policy.suspend;
+    let look = if looks_again { case.wait(looks) } else { LOOK_AROUND };
     let change = judged.next_change.map_or(LOOK_AROUND, |moment| schedule::until(moment, now));
     // A moment later, so that the clock has passed the moment for certain.
     look.min(change).min(LOOK_AROUND) + Duration::from_millis(50)
+}
+
+/// Whether a look is due that is not under way; then it counts as under way.
+fn begin_look(case: &ParsedCase<'_>, memory: &Shared) -> bool {
+    let looks = &mut lock(memory).looks;
+    let begins = !looks.in_flight && case.wait(looks).is_zero();
+    looks.in_flight |= begins;
+    begins
 }
 
 /// Writes the status if it is worth it, and tells of a transition.
@@ -395,12 +176,14 @@ async fn write(
         let written = apply::status(&context.client, image, &next).await;
         let result = written.as_ref().err().map_or("success", ApplyError::label);
         context.metrics.status_writes.get_or_create(&ResultLabels { kind: "ImageVerification", result }).inc();
-        written?;
+        let written = written?;
         let moved = previous.verdict != next.verdict;
         {
             let mut memory = lock(memory);
-            memory.written = Some(next);
-            memory.judged_version = image.resource_version();
+            // A write that changed nothing has no event that would show us a newer version.
+            let changed = written.resource_version() != image.resource_version();
+            memory.judged_version = image.resource_version().filter(|_| changed);
+            memory.written = Some(written.status.unwrap_or(next));
         }
         if moved && conclusion.reason != Reason::Pending {
             let warning = matches!(conclusion.verdict(), Verdict::Failed | Verdict::Unknown);

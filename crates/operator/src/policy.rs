@@ -49,6 +49,8 @@ pub struct Policy {
     pub pull_secrets: Vec<String>,
     /// The `ConfigMaps` that its trust stores name.
     pub config_maps: BTreeSet<String>,
+    /// Whether a `ConfigMap` could not be asked for.
+    pub incomplete: bool,
     /// The value of the annotation that asks for a fresh look.
     pub requested_at: Option<String>,
 }
@@ -73,6 +75,7 @@ impl Policy {
             selector: selector(spec).unwrap_or_default(),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             config_maps: loaded.config_maps,
+            incomplete: loaded.incomplete,
             requested_at: requested_at(policy),
         }
     }

@@ -23,6 +23,8 @@ use self::pod::{SlimContainer, SlimContainerStatus, SlimPod};
 pub const EPHEMERAL_GRACE: Duration = Duration::from_mins(10);
 /// The longest unreadable text that is kept of a pod's status, in characters.
 const TEXT_MOST: usize = 256;
+/// The longest image reference that is kept, in characters: what `spec.image` of an `ImageVerification` takes.
+const REFERENCE_MOST: usize = 1024;
 
 /// One distinct image of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -315,13 +317,13 @@ impl Container {
             Ok(ImageId::Empty) => return None,
             Ok(ImageId::RepoDigest { digest, .. }) => RunningDigest::Manifest(digest),
             Ok(ImageId::Digest(digest)) => RunningDigest::Config(digest),
-            Err(_) => RunningDigest::Unreadable(shortened(&status.image_id)),
+            Err(_) => RunningDigest::Unreadable(shortened(&status.image_id, TEXT_MOST)),
         };
         // The author's repository chooses the policy and the place to look: the one in imageID is whichever the
         // node knew first (several repositories can share one image).
         let repository = match reference.parse::<Reference>() {
             Ok(reference) => reference.repository().to_string(),
-            Err(_) => shortened(reference),
+            Err(_) => shortened(reference, TEXT_MOST),
         };
         let sidecar = author.and_then(|container| container.restart_policy.as_deref()) == Some("Always");
         let kind = if kind == ContainerKind::Init && sidecar { ContainerKind::Sidecar } else { kind };
@@ -330,13 +332,13 @@ impl Container {
             None => ContainerState::Running,
         };
         let image = ImageKey { repository, digest };
-        Some(Self { name: status.name.clone(), kind, reference: shortened(reference), image, state })
+        Some(Self { name: status.name.clone(), kind, reference: shortened(reference, REFERENCE_MOST), image, state })
     }
 }
 
 /// The beginning of a text from a pod, without control characters.
-fn shortened(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(TEXT_MOST).collect()
+fn shortened(text: &str, most: usize) -> String {
+    text.chars().filter(|character| !character.is_control()).take(most).collect()
 }
 
 #[cfg(test)]

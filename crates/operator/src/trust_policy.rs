@@ -37,6 +37,8 @@ const PACE: Duration = Duration::from_millis(500);
 /// The longest wait between two reconciles.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 
+/// The pause before something that the API server refused is tried again.
+const RETRY: Duration = Duration::from_secs(30);
 /// How long a summary waits for answers that belong to the policy as it is now.
 const JUDGING_MOST: Duration = Duration::from_secs(10);
 
@@ -88,17 +90,24 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 /// # Errors
 /// When the API server refuses something that is needed.
 pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
-    context.synced.wait().await;
+    context.synced.wait_or_forbidden().await;
     let memory = context.memories.of(&object);
-    if lock(&memory).judged_version == object.resource_version() {
+    if object.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
         // We wrote since, and the watch has not told us yet: it will.
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
     let now = Timestamp::now();
 
     // Load (speaks to the API server only where a ConfigMap is new or changed).
-    let policy = Arc::new(load(&object, &context).await?);
+    let policy = Arc::new(load(&object, &context).await);
     let rejudge = context.policies.replace(&policy);
+    if !context.synced.missing().is_empty() {
+        // Without pods nothing can be discovered, and nothing may be collected either.
+        let (images, found) = (NamespaceImages::default(), Discovered::default());
+        let summarised = Summarised { policy: &policy, images: &images, found: &found, existing: &[], gate: false };
+        summarise(&object, &context, &memory, &summarised, now).await?;
+        return Ok(Action::requeue(RETRY));
+    }
     // Discover (pure).
     let images = discover::images(&context.running(), &policy, now);
     let found = discovered(&policy.name, &images);
@@ -124,7 +133,8 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Apply (speaks to the API server).
     apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
-    Ok(Action::requeue(next_reconcile(&images, &plan, pace, now)))
+    let wait = next_reconcile(&images, &plan, pace, now);
+    Ok(Action::requeue(if policy.incomplete { wait.min(RETRY) } else { wait }))
 }
 
 /// What to do after a failure.
@@ -136,15 +146,14 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
         ApplyError::Gone => Action::await_change(),
         ApplyError::Timeout | ApplyError::Refused(_) => {
             tracing::warn!(namespace = policy.namespace(), name = policy.name_any(), %error, "reconcile failed");
-            Action::requeue(Duration::from_secs(30))
+            Action::requeue(RETRY)
         }
     }
 }
 
-async fn load(object: &TrustPolicy, context: &Context) -> Result<Policy, ApplyError> {
+async fn load(object: &TrustPolicy, context: &Context) -> Policy {
     let namespace = object.namespace().unwrap_or_default();
-    let read = trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec);
-    Ok(Policy::new(object, bounded(read).await?))
+    Policy::new(object, trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec).await)
 }
 
 /// What a summary is made of.
@@ -170,6 +179,7 @@ async fn summarise(
     let facts = status::Facts {
         policy,
         images: results.iter().map(|(name, result)| (*name, result.as_ref())).collect(),
+        pods_forbidden: context.synced.why_no_pods(),
         pods: summarised.images.pods,
         containers: summarised.images.containers,
     };
@@ -179,7 +189,8 @@ async fn summarise(
     }
     let facts = facts.without_older_answers();
     let stands = object.status.clone().unwrap_or_default();
-    if let Some(wait) = stands_for(context, &stands, summarised, &facts) {
+    let earlier = lock(memory).written.is_none();
+    if let Some(wait) = stands_for(context, &stands, summarised, &facts).filter(|_| earlier) {
         return Ok(Some(wait));
     }
     let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());
@@ -194,11 +205,13 @@ async fn summarise(
     let written = apply::status(&context.client, object, &next).await;
     let result = written.as_ref().err().map_or("success", ApplyError::label);
     context.metrics.status_writes.get_or_create(&ResultLabels { kind: "TrustPolicy", result }).inc();
-    written?;
+    let written = written?;
     tell(object, context, &previous, &next).await;
     let mut memory = lock(memory);
-    memory.written = Some(next);
-    memory.judged_version = object.resource_version();
+    // A write that changed nothing has no event that would show us a newer version.
+    let changed = written.resource_version() != object.resource_version();
+    memory.judged_version = object.resource_version().filter(|_| changed);
+    memory.written = Some(written.status.unwrap_or(next));
     memory.last_write = Some(Instant::now());
     Ok(None)
 }

@@ -16,6 +16,7 @@ use sealwatch_api::{
 use sealwatch_notation::{Certificate, TrustStore, TrustStoreRef, TrustStores, parse_certificates};
 
 use crate::{
+    apply::bounded,
     config_maps::{ConfigMaps, Values},
     status::time,
 };
@@ -43,28 +44,30 @@ impl PartialEq for Stores {
 pub struct Loaded {
     /// The stores.
     pub stores: Stores,
-    /// The `ConfigMaps` that were read or found missing.
+    /// The `ConfigMaps` that it names.
     pub config_maps: BTreeSet<String>,
+    /// Whether one of them could not be asked for: then it is worth trying again.
+    pub incomplete: bool,
 }
 
 /// The `ConfigMaps` that a policy names, as they were found.
 pub type Found = BTreeMap<String, Option<Arc<Values>>>;
 
-/// Reads the `ConfigMaps` that a policy names and loads its trust stores.
-///
-/// # Errors
-/// When the API server does not answer.
-pub async fn read(
-    client: &Client,
-    known: &ConfigMaps,
-    namespace: &str,
-    spec: &TrustPolicySpec,
-) -> Result<Loaded, kube::Error> {
-    let mut found = Found::new();
-    for name in config_maps(spec) {
-        found.insert(name.clone(), known.read(client, namespace, &name).await?);
+/// Why a `ConfigMap` could not be asked for, by name.
+type Unread = BTreeMap<String, String>;
+
+/// Reads the `ConfigMaps` that a policy names and loads its trust stores. What the API server refuses to show makes a
+/// store unavailable, with its words.
+pub async fn read(client: &Client, known: &ConfigMaps, namespace: &str, spec: &TrustPolicySpec) -> Loaded {
+    let (mut found, mut unread) = (Found::new(), Unread::new());
+    let config_maps = config_maps(spec);
+    for name in &config_maps {
+        match bounded(known.read(client, namespace, name)).await {
+            Ok(values) => drop(found.insert(name.clone(), values)),
+            Err(error) => drop(unread.insert(name.clone(), error.to_string())),
+        }
     }
-    Ok(Loaded { stores: load(spec, &found), config_maps: found.into_keys().collect() })
+    Loaded { stores: load_but(spec, &found, &unread), config_maps, incomplete: !unread.is_empty() }
 }
 
 /// The names of the `ConfigMaps` that a policy's trust stores name.
@@ -75,6 +78,11 @@ fn config_maps(spec: &TrustPolicySpec) -> BTreeSet<String> {
 
 /// Loads every trust store of a policy. Pure.
 pub fn load(spec: &TrustPolicySpec, found: &Found) -> Stores {
+    load_but(spec, found, &Unread::new())
+}
+
+/// Loads every trust store of a policy but those that need something unread.
+fn load_but(spec: &TrustPolicySpec, found: &Found, unread: &Unread) -> Stores {
     let mut loaded = Stores::default();
     for store in &spec.trust_stores {
         let name = clip(&store.qualified_name(), 256);
@@ -85,7 +93,7 @@ pub fn load(spec: &TrustPolicySpec, found: &Found) -> Stores {
                 continue;
             }
         };
-        match certificates(store, found).and_then(|read| open(&reference, read)) {
+        match certificates(store, found, unread).and_then(|read| open(&reference, read)) {
             Ok(store) => {
                 let certificates = store.certificates().iter().take(api::trust_policy::status::CERTIFICATES_MAX);
                 let certificates = certificates.map(summary).collect();
@@ -108,11 +116,11 @@ fn open(reference: &TrustStoreRef, certificates: Vec<Certificate>) -> Result<Tru
 }
 
 /// The certificates of one store, each once.
-fn certificates(store: &api::TrustStore, found: &Found) -> Result<Vec<Certificate>, String> {
+fn certificates(store: &api::TrustStore, found: &Found, unread: &Unread) -> Result<Vec<Certificate>, String> {
     let mut certificates: Vec<Certificate> = Vec::new();
     for (place, source) in store.certificates.iter().enumerate() {
         let field = format!("certificates[{place}]");
-        let bytes = bytes_of(source, found).map_err(|why| format!("{field}{why}"))?;
+        let bytes = bytes_of(source, found, unread).map_err(|why| format!("{field}{why}"))?;
         let read = parse_certificates(&bytes).map_err(|error| format!("{field}: {error}"))?;
         for certificate in read {
             if !certificates.contains(&certificate) {
@@ -123,7 +131,11 @@ fn certificates(store: &api::TrustStore, found: &Found) -> Result<Vec<Certificat
     Ok(certificates)
 }
 
-fn bytes_of<'a>(source: &'a CertificateSource, found: &'a Found) -> Result<std::borrow::Cow<'a, [u8]>, String> {
+fn bytes_of<'a>(
+    source: &'a CertificateSource,
+    found: &'a Found,
+    unread: &Unread,
+) -> Result<std::borrow::Cow<'a, [u8]>, String> {
     // A pin that is not enforced would be a promise broken in silence.
     if !source.sha256.is_empty() {
         return Err(".sha256: pins are not supported by this version".into());
@@ -132,6 +144,9 @@ fn bytes_of<'a>(source: &'a CertificateSource, found: &'a Found) -> Result<std::
         return Ok(pem.as_bytes().into());
     }
     if let Some(KeySelector { name, key }) = &source.config_map_key_ref {
+        if let Some(why) = unread.get(name) {
+            return Err(format!(".configMapKeyRef: ConfigMap {name:?} could not be read: {why}"));
+        }
         let Some(values) = found.get(name).and_then(Option::as_ref) else {
             return Err(format!(".configMapKeyRef: ConfigMap {name:?} does not exist in this namespace"));
         };

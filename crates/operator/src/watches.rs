@@ -124,6 +124,10 @@ pub async fn pods(client: Client, context: Arc<Context>) {
     let events = noted(events, "Pod", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
+        let forbidden = event.as_ref().err().and_then(forbidden);
+        if (event.is_ok() || forbidden.is_some()) && context.synced.pods_forbidden(forbidden) {
+            context.trigger_all();
+        }
         let Ok(event) = event else { continue };
         let changed = on_pod(&event, &mut context.running());
         for namespace in changed {
@@ -132,6 +136,20 @@ pub async fn pods(client: Client, context: Arc<Context>) {
         if matches!(event, Event::InitDone) {
             context.synced.done("Pod");
         }
+    }
+}
+
+/// What the API server says where it forbids a list or a watch.
+fn forbidden(error: &watcher::Error) -> Option<String> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status)
+            if status.code == 403 =>
+        {
+            Some(status.message.clone())
+        }
+        _ => None,
     }
 }
 

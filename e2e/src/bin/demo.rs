@@ -140,6 +140,7 @@ impl Stage {
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
+        self.why().await?;
         tell_requests("first verification", &registry.access_log());
 
         registry.clear_access_log();
@@ -209,6 +210,14 @@ impl Stage {
         println!("\n$ {title} -n {NAMESPACE}");
         print!("{}", self.kubectl(&["get", "tp,iv", "-n", NAMESPACE]).await?);
         println!();
+        Ok(())
+    }
+
+    /// Each verdict in a sentence.
+    async fn why(&self) -> Result<()> {
+        let columns = "custom-columns=REASON:.status.reason,MESSAGE:.status.message";
+        println!("$ kubectl get iv -n {NAMESPACE} -o {columns}");
+        println!("{}", self.kubectl(&["get", "iv", "-n", NAMESPACE, "-o", columns]).await?);
         Ok(())
     }
 

@@ -10,29 +10,33 @@ use crate::testenv::{PushedImage, Registry, Result};
 
 const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Replaces the one JWS signature of an image by one whose signature value has one character changed. All digests of
 /// the replacement are right, so nothing but the signature itself can tell.
-pub(super) async fn change_signature(registry: &Registry, image: &PushedImage) -> Result<()> {
+pub(super) async fn change_signature(registry: &Registry, image: &PushedImage, referrers_api: bool) -> Result<()> {
     let repository = image.repository.split_once('/').ok_or("the repository has no path")?.1;
     let remote = Remote { base: format!("http://{}/v2/{repository}", registry.host()), client: Client::new() };
-    let index: Value = serde_json::from_slice(&remote.get(&format!("referrers/{}", image.digest)).await?)?;
-    let signatures = index["manifests"].as_array().ok_or("the referrers are no list")?;
-    let original = signatures
-        .iter()
+    let list = if referrers_api {
+        format!("referrers/{}", image.digest)
+    } else {
+        // The tag schema (OCI distribution specification 1.1, "Referrers Tag Schema").
+        format!("manifests/{}", image.digest.replace(':', "-"))
+    };
+    let mut index: Value = serde_json::from_slice(&remote.get(&list).await?)?;
+    let signatures = index["manifests"].as_array_mut().ok_or("the referrers are no list")?;
+    let listed = signatures
+        .iter_mut()
         .find(|manifest| manifest["artifactType"] == SIGNATURE_TYPE)
-        .and_then(|manifest| manifest["digest"].as_str())
         .ok_or("the image has no signature")?;
-    let mut manifest: Value = serde_json::from_slice(&remote.get(&format!("manifests/{original}")).await?)?;
-    let layer = manifest["layers"][0]["digest"].as_str().ok_or("the signature has no layer")?.to_owned();
-    let envelope = remote.get(&format!("blobs/{layer}")).await?;
-    let changed = with_other_signature(&envelope)?;
-    let digest = digest_of(&changed);
-    remote.push_blob(&digest, changed).await?;
-    manifest["layers"][0]["digest"] = digest.into();
-    let manifest = serde_json::to_vec(&manifest)?;
-    let replaced = format!("manifests/{}", digest_of(&manifest));
-    remote.send(Method::PUT, &replaced, Some((MANIFEST_TYPE, manifest))).await?;
+    let original = listed["digest"].as_str().ok_or("the signature has no digest")?.to_owned();
+    let manifest = remote.tampered(&original).await?;
+    listed["digest"] = digest_of(&manifest).into();
+    listed["size"] = manifest.len().into();
+    remote.send(Method::PUT, &format!("manifests/{}", digest_of(&manifest)), Some((MANIFEST_TYPE, manifest))).await?;
+    if !referrers_api {
+        remote.send(Method::PUT, &list, Some((INDEX_TYPE, serde_json::to_vec(&index)?))).await?;
+    }
     remote.send(Method::DELETE, &format!("manifests/{original}"), None).await?;
     Ok(())
 }
@@ -59,9 +63,20 @@ impl Remote {
         self.send(Method::GET, path, None).await
     }
 
+    /// The manifest of this signature, with another envelope that is pushed.
+    async fn tampered(&self, original: &str) -> Result<Vec<u8>> {
+        let mut manifest: Value = serde_json::from_slice(&self.get(&format!("manifests/{original}")).await?)?;
+        let layer = manifest["layers"][0]["digest"].as_str().ok_or("the signature has no layer")?.to_owned();
+        let changed = with_other_signature(&self.get(&format!("blobs/{layer}")).await?)?;
+        let digest = digest_of(&changed);
+        self.push_blob(&digest, changed).await?;
+        manifest["layers"][0]["digest"] = digest.into();
+        Ok(serde_json::to_vec(&manifest)?)
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Vec<u8>> {
         let mut request = self.client.request(method.clone(), format!("{}/{path}", self.base));
-        request = request.header("accept", MANIFEST_TYPE);
+        request = request.header("accept", format!("{MANIFEST_TYPE}, {INDEX_TYPE}"));
         if let Some((media_type, body)) = body {
             request = request.header("content-type", media_type).body(body);
         }

@@ -1,131 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policy that a user names: Notation's own files, or a `TrustPolicy` as it would be applied to a cluster.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+mod manifest;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use sealwatch_api::TrustPolicy;
-use sealwatch_operator::{Found, document, load_trust_stores};
-use sealwatch_verifier::notation::{TrustPolicyDocument, TrustStore, TrustStoreRef, TrustStores, parse_certificates};
-use serde::Deserialize as _;
+use std::{path::Path, sync::Arc};
 
-use super::Policy;
-use crate::registries::read_bounded;
+use sealwatch_operator::{load_trust_stores, policy::Policy as Loaded, trust_store};
+use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStoreRef, TrustStoreType, TrustStores};
+use serde::{Deserialize, de::IgnoredAny};
+
+use self::manifest::Manifest;
+use crate::{registries::read_bounded, verify::trust_store::from_folder};
 
 /// The largest policy file that is read, in bytes.
 const POLICY_MOST: u64 = 1024 * 1024;
-/// The largest certificate file that is read, in bytes.
-const CERTIFICATES_MOST: u64 = 1024 * 1024;
-/// How many files a trust store may have.
-const FILES_MOST: usize = 256;
 
-/// Reads a policy and the trust stores that it names.
-pub(super) fn read(path: &Path, trust_store: Option<&Path>) -> Result<Policy, String> {
-    let at = |why: String| format!("--policy {}: {why}", path.display());
-    let bytes = read_bounded(path, POLICY_MOST).map_err(at)?;
-    match trust_policy(&bytes).map_err(at)? {
-        Some((policy, config_maps)) => {
-            let document =
-                TrustPolicyDocument::try_from(document(&policy.spec)).map_err(|error| at(error.to_string()))?;
-            let stores = match trust_store {
-                // Stores in a folder take the place of those in the TrustPolicy.
-                Some(folder) => from_folder(folder, &document)?,
-                None => load_trust_stores(&policy.spec, &config_maps).stores,
-            };
-            Ok(Policy { document, stores })
-        }
-        None => {
+/// A policy with its trust stores.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) document: Arc<TrustPolicyDocument>,
+    pub(super) stores: TrustStores,
+    /// What the file says and this command does not do, one sentence each.
+    pub(super) warnings: Vec<String>,
+    /// The flag and file that the stores were read from, for messages.
+    source: String,
+}
+
+impl Policy {
+    /// Reads a policy and the trust stores that it names.
+    pub(super) fn read(path: &Path, folder: Option<&Path>) -> Result<Self, String> {
+        let source = format!("--policy {}", path.display());
+        let at = |why: String| format!("{source}: {why}");
+        let bytes = read_bounded(path, POLICY_MOST).map_err(at)?;
+        let policy = if let Some(text) = kubernetes_text(&bytes).map_err(at)? {
+            Self::from_manifest(&Manifest::parse(text).map_err(at)?, source.clone()).map_err(at)?
+        } else {
             let document = TrustPolicyDocument::from_json(&bytes).map_err(|error| at(error.to_string()))?;
-            let Some(folder) = trust_store else {
-                return Err(
-                    "--trust-store is needed beside a trustpolicy.json: the folder truststore/x509 of notation's \
-                            configuration"
-                        .to_owned(),
-                );
-            };
-            let stores = from_folder(folder, &document)?;
-            Ok(Policy { document, stores })
+            Self::without_stores(Arc::new(document), source.clone())
+        };
+        match folder {
+            Some(folder) => policy.with_stores_of(folder),
+            None => Ok(policy),
+        }
+    }
+
+    fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
+        let stores = load_trust_stores(&manifest.policy.spec, &manifest.config_maps);
+        // What the operator refuses in a TrustPolicy is refused here.
+        let loaded = Loaded::new(&manifest.policy, trust_store::Loaded { stores, ..trust_store::Loaded::default() });
+        let mut warnings = Vec::new();
+        if !manifest.policy.spec.image_pull_secrets.is_empty() {
+            let why = "spec.imagePullSecrets are not read; credentials come from the file given by --registries";
+            warnings.push(format!("{source}: {why}"));
+        }
+        Ok(Self { document: loaded.document?, stores: loaded.stores.stores.clone(), warnings, source })
+    }
+
+    /// A trustpolicy.json has its stores elsewhere.
+    fn without_stores(document: Arc<TrustPolicyDocument>, source: String) -> Self {
+        let mut stores = TrustStores::new();
+        for reference in document.statements().iter().flat_map(Statement::trust_stores) {
+            let why =
+                "a trustpolicy.json needs --trust-store DIR, the folder truststore/x509 of notation's configuration";
+            stores.insert_unavailable(reference.clone(), why);
+        }
+        Self { document, stores, warnings: Vec::new(), source }
+    }
+
+    /// Stores in a folder take the place of those in a `TrustPolicy`.
+    fn with_stores_of(self, folder: &Path) -> Result<Self, String> {
+        let source = format!("--trust-store {}", folder.display());
+        let stores = from_folder(folder, &self.document).map_err(|why| format!("{source}: {why}"))?;
+        Ok(Self { stores, source, ..self })
+    }
+
+    /// Whether a statement can be judged by at all.
+    ///
+    /// The scheme of a signature decides whether stores of type `ca` or `signingAuthority` count, so a store of one of
+    /// the two may be missing beside the other: Notation does not look at it either. What a signature then needs and
+    /// misses is `TrustStoreUnavailable`. A store of type `tsa` that is named is needed in any case.
+    ///
+    /// # Errors
+    /// The first store that is missing or bad.
+    pub(super) fn check_stores(&self, statement: &Statement) -> Result<(), String> {
+        let broken = |reference: &TrustStoreRef| Some((reference.clone(), self.stores.certificates(reference).err()?));
+        let of = |kind: TrustStoreType| statement.trust_stores().iter().filter(move |store| store.store_type() == kind);
+        let is_usable = |kind| of(kind).next().is_some() && of(kind).all(|store| broken(store).is_none());
+        let kinds = [TrustStoreType::Ca, TrustStoreType::SigningAuthority];
+        let has_anchors = kinds.into_iter().any(is_usable);
+        let is_needed = |store: &&TrustStoreRef| !has_anchors || store.store_type() == TrustStoreType::Tsa;
+        match statement.trust_stores().iter().filter(is_needed).find_map(broken) {
+            Some((store, why)) => Err(format!("{}: trust store {store}: {why}", self.source)),
+            None => Ok(()),
         }
     }
 }
 
-/// The `TrustPolicy` in a file and the `ConfigMaps` beside it; `None` for a trustpolicy.json.
-fn trust_policy(bytes: &[u8]) -> Result<Option<(TrustPolicy, Found)>, String> {
+/// The text of a file with Kubernetes objects; `None` for a trustpolicy.json, which is one JSON object without `kind`.
+fn kubernetes_text(bytes: &[u8]) -> Result<Option<&str>, String> {
+    #[derive(Deserialize)]
+    struct Head {
+        kind: Option<IgnoredAny>,
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    if text.trim_start().starts_with('{') && !text.contains("\"kind\"") {
-        return Ok(None);
+    if !text.trim_start().starts_with('{') {
+        return Ok(Some(text));
     }
-    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).map_err(|error| error.to_string())?;
-    let mut policies = Vec::new();
-    let mut config_maps = BTreeMap::new();
-    for document in documents {
-        match document.get("kind").and_then(serde_json::Value::as_str) {
-            Some("TrustPolicy") => {
-                policies.push(TrustPolicy::deserialize(document).map_err(|error| format!("TrustPolicy: {error}"))?);
-            }
-            Some("ConfigMap") => {
-                let map = ConfigMap::deserialize(document).map_err(|error| format!("ConfigMap: {error}"))?;
-                let name = map.metadata.name.clone().unwrap_or_default();
-                let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
-                let binary = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
-                config_maps.insert(name, Some(Arc::new(text.chain(binary).collect())));
-            }
-            _ => {}
-        }
-    }
-    let mut policies = policies.into_iter();
-    match (policies.next(), policies.next()) {
-        (Some(policy), None) => Ok(Some((policy, config_maps))),
-        (Some(_), Some(_)) => Err("holds more than one TrustPolicy".to_owned()),
-        (None, _) => Err("is neither a trustpolicy.json nor a TrustPolicy".to_owned()),
-    }
+    // Several JSON objects may stand behind each other; the first one says what they are. What is not JSON is left to
+    // the reader of trustpolicy.json, whose message names the place.
+    let head = serde_json::Deserializer::from_str(text).into_iter::<Head>().next();
+    Ok(head.and_then(Result::ok).and_then(|head| head.kind).map(|_| text))
 }
 
-/// The trust stores that the document names, from a folder laid out as Notation's `truststore/x509`. A store that
-/// cannot be read is unavailable, which is said where it is needed.
-fn from_folder(folder: &Path, document: &TrustPolicyDocument) -> Result<TrustStores, String> {
-    if !folder.is_dir() {
-        return Err(format!("--trust-store {}: is not a folder", folder.display()));
-    }
-    let mut stores = TrustStores::new();
-    let named = document.statements().iter().flat_map(sealwatch_verifier::notation::Statement::trust_stores);
-    for reference in named {
-        match store_from_folder(folder, reference) {
-            Ok(store) => stores.insert(store),
-            Err(why) => stores.insert_unavailable(reference.clone(), why),
-        }
-    }
-    Ok(stores)
-}
-
-/// Notation's rules TS-2 to TS-7: a real folder of regular files, each of which must be certificates.
-fn store_from_folder(root: &Path, reference: &TrustStoreRef) -> Result<TrustStore, String> {
-    if matches!(reference.name(), "." | "..") {
-        return Err(format!("trust store {reference} names no folder of its own"));
-    }
-    let folder = root.join(reference.store_type().to_string()).join(reference.name());
-    let at = |why: &str| format!("{}: {why}", folder.display());
-    let kind = std::fs::symlink_metadata(&folder).map_err(|error| at(&error.to_string()))?;
-    if !kind.is_dir() {
-        return Err(at("is not a folder (links are not followed)"));
-    }
-    let entries: Result<Vec<_>, _> =
-        std::fs::read_dir(&folder).map_err(|error| at(&error.to_string()))?.take(FILES_MOST + 1).collect();
-    let mut entries = entries.map_err(|error| at(&error.to_string()))?;
-    if entries.len() > FILES_MOST {
-        return Err(at("has more than 256 files"));
-    }
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    let mut certificates = Vec::new();
-    for entry in entries {
-        let path = entry.path();
-        let at = |why: &str| format!("{}: {why}", path.display());
-        let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !regular {
-            return Err(at("is not a regular file (links are not followed)"));
-        }
-        let bytes = read_bounded(&path, CERTIFICATES_MOST).map_err(|why| at(&why))?;
-        certificates.extend(parse_certificates(&bytes).map_err(|error| at(&error.to_string()))?);
-    }
-    TrustStore::new(reference.clone(), certificates).map_err(|error| at(&error.to_string()))
-}
+#[cfg(test)]
+mod tests;

@@ -14,11 +14,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
 use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{Evidence, GatherError, Subject, schedule};
+use sealwatch_verifier::{Evidence, GatherError, Subject};
 
 use super::{
     ParsedCase,
-    memory::{LookError, Request, Shared, lock, seed},
+    memory::{LookError, Request, Shared, lock},
 };
 use crate::{context::Context, metrics::GatherLabels};
 
@@ -53,7 +53,7 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
         max_age: if requested { Duration::ZERO } else { interval / 2 },
     };
-    let period = schedule::period(interval, seed(&case.name));
+    let generation = case.policy.generation;
     let (context, key, memory) = (Arc::clone(context), key.clone(), Arc::clone(memory));
     tokio::spawn(async move {
         let outcome = tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context)).catch_unwind()).await;
@@ -71,7 +71,7 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
             // Once, and again when the reason changes; the status and the metrics tell of the rest.
             tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
         }
-        memory.looks.ended(outcome, asked, period, Instant::now());
+        memory.looks.ended(outcome, asked, generation, Instant::now());
         drop(memory);
         context.triggers.image(key);
     });

@@ -45,29 +45,40 @@ pub struct Looks {
     pub error: Option<LookError>,
     /// How many failed in a row.
     pub failures: u32,
-    /// When the next is due; `None`: at once.
-    pub next: Option<Instant>,
+    /// When the last one ended.
+    pub ended: Option<Instant>,
+    /// The pause before the next, if the last one was not wholly a success.
+    pub pause: Option<Duration>,
+    /// The generation of the policy at the last one.
+    pub generation: i64,
     /// The request that the last one answered.
     pub handled: Request,
 }
 
 impl Looks {
-    /// Whether a look is due. A request that was not answered yet makes it so.
-    pub fn is_due(&self, wanted: &Request, now: Instant) -> bool {
-        !self.in_flight && (self.handled != *wanted || self.next.is_none_or(|next| next <= now))
+    /// How long until the next look, zero if it is due: the period after one that succeeded, the pause after one that
+    /// failed. A request that was not answered yet is due at once, and so is an image that could not be looked at
+    /// before its policy was edited: the edit may be the remedy.
+    pub fn wait(&self, wanted: &Request, generation: i64, period: Duration, now: Instant) -> Duration {
+        let edited = self.error.is_some() && self.generation != generation;
+        let Some(ended) = self.ended.filter(|_| self.handled == *wanted && !edited) else { return Duration::ZERO };
+        let pause = self.pause.unwrap_or(period);
+        pause.saturating_sub(now.saturating_duration_since(ended))
     }
 
     /// Takes in how a look went.
-    pub fn ended(&mut self, outcome: Result<Arc<Evidence>, LookError>, asked: Request, period: Duration, now: Instant) {
+    pub fn ended(&mut self, outcome: Result<Arc<Evidence>, LookError>, asked: Request, generation: i64, now: Instant) {
         self.in_flight = false;
         self.handled = asked;
-        let wait = match outcome {
+        self.generation = generation;
+        self.ended = Some(now);
+        self.pause = match outcome {
             Ok(evidence) => {
                 let partial = evidence.is_partial();
                 self.evidence = Some(evidence);
                 self.error = None;
                 self.failures = if partial { self.failures.saturating_add(1) } else { 0 };
-                if partial { schedule::retry(self.failures, None).min(period) } else { period }
+                partial.then(|| schedule::retry(self.failures, None))
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
@@ -75,12 +86,11 @@ impl Looks {
                     // The registry has answered: what was known of the image there no longer holds.
                     self.evidence = None;
                 }
-                let wait = schedule::retry(self.failures, error.retry_after);
+                let pause = schedule::retry(self.failures, error.retry_after);
                 self.error = Some(error);
-                wait
+                Some(pause)
             }
         };
-        self.next = now.checked_add(wait);
     }
 }
 

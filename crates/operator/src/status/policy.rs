@@ -56,6 +56,8 @@ pub struct Facts<'a> {
     pub policy: &'a Policy,
     /// Each running image by the name of its `ImageVerification`; `None` without an answer of this process.
     pub images: BTreeMap<&'a str, Option<&'a ImageResult>>,
+    /// Why the API server does not show us pods, while it does not.
+    pub pods_forbidden: Option<String>,
     /// How many pods run something that the policy selects.
     pub pods: usize,
     /// How many containers.
@@ -118,6 +120,10 @@ impl Facts<'_> {
             return wanted(ConditionStatus::Unknown, Reason::TrustPolicyInvalid.into(), rule.clone());
         }
         match failing.first() {
+            _ if self.images.is_empty() && self.pods_forbidden.is_some() => {
+                let message = "which images run is not known".to_owned();
+                wanted(ConditionStatus::Unknown, Circumstance::PodsForbidden.into(), message)
+            }
             _ if self.images.is_empty() => {
                 let message = "no selected pod runs an image".to_owned();
                 wanted(ConditionStatus::Unknown, Circumstance::NoImages.into(), message)
@@ -160,6 +166,9 @@ impl Facts<'_> {
         };
         if let Err(rule) = &policy.document {
             return not(Reason::TrustPolicyInvalid.into(), rule.clone());
+        }
+        if let Some(why) = &self.pods_forbidden {
+            return not(Circumstance::PodsForbidden.into(), format!("the API server does not show the pods: {why}"));
         }
         if policy.suspend {
             let message = "spec.suspend is true: no request is made and verdicts go on ageing".to_owned();

@@ -99,3 +99,12 @@ fn equal_stores_are_equal_and_another_certificate_makes_them_differ() {
     assert_eq!(loaded(&first), loaded(&first));
     assert_ne!(loaded(&first), loaded(&second));
 }
+
+#[test]
+fn a_config_map_that_may_not_be_read_is_told_apart_from_one_that_does_not_exist() {
+    let spec = spec(&json!([{"configMapKeyRef": {"name": "roots", "key": "a.crt"}}]));
+    let unread = [("roots".to_owned(), "forbidden".to_owned())].into();
+    let loaded = load_but(&spec, &Found::new(), &unread);
+    let why = loaded.problems.first().expect("a problem");
+    assert!(why.contains("could not be read: forbidden") && !why.contains("does not exist"), "{why}");
+}

@@ -32,45 +32,65 @@ fn asked(at: &str) -> Request {
     Request { image: Some(at.into()), policy: None }
 }
 
+/// How long until the next look, when nothing was asked for and the policy is of generation 1.
+fn wait(looks: &Looks, now: Instant) -> Duration {
+    looks.wait(&Request::default(), 1, PERIOD, now)
+}
+
 #[test]
 fn the_first_look_is_due_at_once_and_the_next_after_the_period() {
     let (mut looks, now) = (Looks::default(), Instant::now());
-    assert!(looks.is_due(&Request::default(), now));
-    looks.in_flight = true;
-    assert!(!looks.is_due(&Request::default(), now), "one look at a time");
-    looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
-    assert!(!looks.is_due(&Request::default(), now + Duration::from_mins(59)));
-    assert!(looks.is_due(&Request::default(), now + PERIOD));
+    assert_eq!(wait(&looks, now), Duration::ZERO);
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
+    assert_eq!(wait(&looks, now + Duration::from_mins(59)), Duration::from_mins(1));
+    assert_eq!(wait(&looks, now + PERIOD), Duration::ZERO);
+}
+
+#[test]
+fn a_shorter_interval_counts_from_the_last_look() {
+    let (mut looks, now) = (Looks::default(), Instant::now());
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
+    let minute = Duration::from_mins(1);
+    assert_eq!(looks.wait(&Request::default(), 2, minute, now + minute), Duration::ZERO);
 }
 
 #[test]
 fn a_request_makes_a_look_due_once() {
     let (mut looks, now) = (Looks::default(), Instant::now());
-    looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
-    assert!(looks.is_due(&asked("now"), now));
-    looks.ended(Ok(evidence()), asked("now"), PERIOD, now);
-    assert!(!looks.is_due(&asked("now"), now));
-    assert!(looks.is_due(&asked("later"), now));
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
+    assert_eq!(looks.wait(&asked("now"), 1, PERIOD, now), Duration::ZERO);
+    looks.ended(Ok(evidence()), asked("now"), 1, now);
+    assert_eq!(looks.wait(&asked("now"), 1, PERIOD, now), PERIOD);
+    assert_eq!(looks.wait(&asked("later"), 1, PERIOD, now), Duration::ZERO);
 }
 
 #[test]
 fn failures_wait_longer_each_time_and_keep_the_evidence() {
     let (mut looks, now) = (Looks::default(), Instant::now());
-    looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
     for seconds in [1, 2, 4, 8] {
-        looks.ended(Err(failure(Reason::RegistryUnavailable)), Request::default(), PERIOD, now);
-        assert_eq!(looks.next, Some(now + Duration::from_secs(seconds)));
+        looks.ended(Err(failure(Reason::RegistryUnavailable)), Request::default(), 1, now);
+        assert_eq!(wait(&looks, now), Duration::from_secs(seconds));
         assert!(looks.evidence.is_some());
     }
-    looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
-    assert_eq!((looks.failures, looks.error.clone(), looks.next), (0, None, Some(now + PERIOD)));
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
+    assert_eq!((looks.failures, looks.error.clone(), wait(&looks, now)), (0, None, PERIOD));
+}
+
+#[test]
+fn an_edit_of_the_policy_looks_again_at_what_could_not_be_looked_at() {
+    let (mut looks, now) = (Looks::default(), Instant::now());
+    looks.ended(Err(failure(Reason::RegistryUnauthorized)), Request::default(), 1, now);
+    assert_eq!(looks.wait(&Request::default(), 2, PERIOD, now), Duration::ZERO);
+    looks.ended(Ok(evidence()), Request::default(), 2, now);
+    assert_eq!(looks.wait(&Request::default(), 3, PERIOD, now), PERIOD, "what was looked at is not asked again");
 }
 
 #[test]
 fn an_image_that_the_registry_does_not_know_has_no_evidence_any_more() {
     let (mut looks, now) = (Looks::default(), Instant::now());
-    looks.ended(Ok(evidence()), Request::default(), PERIOD, now);
-    looks.ended(Err(failure(Reason::ImageNotFound)), Request::default(), PERIOD, now);
+    looks.ended(Ok(evidence()), Request::default(), 1, now);
+    looks.ended(Err(failure(Reason::ImageNotFound)), Request::default(), 1, now);
     assert!(looks.evidence.is_none());
 }
 

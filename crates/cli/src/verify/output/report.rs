@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The answer for programs, in the words of the API's `ImageVerification`.
+
+use sealwatch_api::text::clip;
+use sealwatch_verifier::{
+    SignatureEvidence,
+    notation::{self, Certificate},
+};
+use serde::Serialize;
+
+use super::{IMAGE_MOST, TEXT_MOST};
+use crate::verify::Answer;
+
+/// Everything about one image.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    /// As the user named it.
+    image: String,
+    repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    verdict: String,
+    reason: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<String>,
+    checks: Vec<CheckReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<SignatureReport>,
+}
+
+#[derive(Serialize)]
+struct CheckReport {
+    #[serde(rename = "type")]
+    kind: String,
+    action: String,
+    result: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignatureReport {
+    digest: String,
+    media_type: String,
+    scheme: String,
+    signing_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<CertificateReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_signer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<AnchorReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateReport {
+    subject: String,
+    issuer: String,
+    sha256: String,
+    not_before: String,
+    not_after: String,
+}
+
+#[derive(Serialize)]
+struct AnchorReport {
+    store: String,
+    subject: String,
+    sha256: String,
+}
+
+impl From<&Answer> for Report {
+    fn from(answer: &Answer) -> Self {
+        let verification = &answer.verification;
+        let applied = verification.applied.as_ref();
+        Self {
+            image: clip(&answer.asked, IMAGE_MOST),
+            repository: answer.reference.repository().to_string(),
+            digest: answer.digest.as_ref().map(ToString::to_string),
+            verdict: verification.verdict.to_string(),
+            reason: verification.reason.to_string(),
+            message: clip(&verification.message, TEXT_MOST),
+            statement: applied.map(|applied| clip(&applied.statement, TEXT_MOST)),
+            level: applied.map(|applied| applied.level.to_string()),
+            checks: verification.checks.iter().map(CheckReport::from).collect(),
+            signature: verification.signature.as_ref().map(SignatureReport::from),
+        }
+    }
+}
+
+impl From<&notation::Check> for CheckReport {
+    fn from(check: &notation::Check) -> Self {
+        Self {
+            kind: check.check.to_string(),
+            action: check.action.to_string(),
+            result: check.result.to_string(),
+            message: clip(&check.message, TEXT_MOST),
+        }
+    }
+}
+
+impl From<&Certificate> for CertificateReport {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            subject: clip(certificate.subject(), TEXT_MOST),
+            issuer: clip(certificate.issuer(), TEXT_MOST),
+            sha256: certificate.sha256().to_owned(),
+            not_before: certificate.not_before().to_string(),
+            not_after: certificate.not_after().to_string(),
+        }
+    }
+}
+
+impl From<&SignatureEvidence> for SignatureReport {
+    fn from(evidence: &SignatureEvidence) -> Self {
+        let envelope = &evidence.envelope;
+        let signer = CertificateReport::from(envelope.leaf());
+        Self {
+            digest: evidence.digest.to_string(),
+            media_type: clip(envelope.media_type(), TEXT_MOST),
+            scheme: envelope.signing_scheme().to_string(),
+            signing_time: envelope.signing_time().to_string(),
+            expiry: envelope.expiry().map(|expiry| expiry.to_string()),
+            claimed_signer: (!evidence.authentic).then(|| signer.subject.clone()),
+            signer: evidence.authentic.then_some(signer),
+            anchor: evidence.anchor.as_ref().map(|anchor| AnchorReport {
+                store: anchor.store.to_string(),
+                subject: clip(anchor.certificate.subject(), TEXT_MOST),
+                sha256: anchor.certificate.sha256().to_owned(),
+            }),
+        }
+    }
+}

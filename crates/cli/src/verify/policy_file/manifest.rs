@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A file as `kubectl apply` takes it: one `TrustPolicy`, and the `ConfigMaps` that its trust stores name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{CustomResourceExt as _, ResourceExt as _};
+use sealwatch_api::TrustPolicy;
+use sealwatch_operator::Found;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The one version of the kind.
+const API_VERSION: &str = "sealwatch.dev/v1alpha1";
+
+/// What stands in the file.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) policy: TrustPolicy,
+    pub(super) config_maps: Found,
+}
+
+impl Manifest {
+    /// Reads YAML (or JSON) of one or several documents; lists, as `kubectl get -o yaml` prints them, are taken apart.
+    /// Objects of other kinds are passed over.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| place_and_fault(&error))?;
+        let mut policies = Vec::new();
+        let mut config_maps = Vec::new();
+        for document in documents.into_iter().flat_map(items) {
+            match (kind(&document), document.get("apiVersion").and_then(Value::as_str)) {
+                ("TrustPolicy", Some(API_VERSION)) => policies.push(policy(document)?),
+                ("TrustPolicy", version) => {
+                    let version = version.unwrap_or_default();
+                    return Err(format!("TrustPolicy has apiVersion {version:?}; it must be {API_VERSION:?}"));
+                }
+                ("ConfigMap", _) => config_maps.push(decode::<ConfigMap>("ConfigMap", document)?),
+                _ => {}
+            }
+        }
+        let mut policies = policies.into_iter();
+        match (policies.next(), policies.next()) {
+            (Some(policy), None) => Ok(Self { config_maps: found(&policy, config_maps)?, policy }),
+            (Some(_), Some(_)) => Err("holds more than one TrustPolicy".to_owned()),
+            (None, _) => {
+                Err("is neither a trustpolicy.json (a JSON object) nor has it an object of kind TrustPolicy".to_owned())
+            }
+        }
+    }
+}
+
+/// The first line of the parser's message; the others draw the place.
+fn place_and_fault(error: &serde_saphyr::Error) -> String {
+    let message = error.to_string();
+    let line = message.lines().next().unwrap_or_default();
+    format!("is not YAML: {}", line.strip_prefix("error: ").unwrap_or(line))
+}
+
+fn kind(document: &Value) -> &str {
+    document.get("kind").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn items(document: Value) -> Vec<Value> {
+    match document {
+        Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => match list.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        },
+        other => vec![other],
+    }
+}
+
+/// A misspelt field is refused, as `kubectl apply` does: it might have been the one that makes the policy stricter.
+fn policy(document: Value) -> Result<TrustPolicy, String> {
+    let definition = serde_json::to_value(TrustPolicy::crd()).map_err(|error| error.to_string())?;
+    let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+    if let (Some(schema), Some(spec)) = (schema, document.get("spec"))
+        && let Some(field) = unknown_field(schema, spec, "spec")
+    {
+        return Err(format!("TrustPolicy: unknown field {field:?}"));
+    }
+    decode("TrustPolicy", document)
+}
+
+/// The first field of `value` that the schema does not know.
+fn unknown_field(schema: &Value, value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(items) => {
+            let schema = schema.get("items")?;
+            items.iter().enumerate().find_map(|(place, item)| unknown_field(schema, item, &format!("{path}[{place}]")))
+        }
+        // A map with keys of the user's own has no properties.
+        Value::Object(fields) => {
+            let known = schema.get("properties")?;
+            fields.iter().find_map(|(name, value)| {
+                let path = format!("{path}.{name}");
+                match known.get(name) {
+                    Some(schema) => unknown_field(schema, value, &path),
+                    None => Some(path),
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+fn decode<T: DeserializeOwned>(kind: &str, document: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(document).map_err(|error| format!("{kind}: {error}"))
+}
+
+/// The `ConfigMaps` of the policy's namespace. Where one of the two names none, it is the namespace that both will be
+/// applied to.
+fn found(policy: &TrustPolicy, config_maps: Vec<ConfigMap>) -> Result<Found, String> {
+    let mut found = BTreeMap::new();
+    for map in config_maps {
+        let name = map.name_any();
+        if policy.namespace().is_some_and(|ours| map.namespace().is_some_and(|theirs| theirs != ours)) {
+            continue;
+        }
+        let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
+        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+        let values = Some(Arc::new(text.chain(binary).collect()));
+        if found.insert(name.clone(), values).is_some() {
+            return Err(format!("holds the ConfigMap {name:?} twice"));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From what is known of an image to what shall be said of it. Pure.
+
+use jiff::Timestamp;
+use sealwatch_api::{ExpiryKind, Reason, Verdict, condition::Circumstance};
+use sealwatch_registry::{Digest, Reference, Repository};
+use sealwatch_verifier::{self as verifier, Evidence, Selection, Verification};
+
+use super::{case::ParsedCase, memory::Looks};
+use crate::status::{Trouble, image::Conclusion, policy::Expiry};
+
+/// A conclusion with what else follows from the same evidence.
+pub(super) struct Judged {
+    /// What the status shall say.
+    pub(super) conclusion: Conclusion,
+    /// The next moment at which the clock alone changes it.
+    pub(super) next_change: Option<Timestamp>,
+    /// The first thing that it rests on and that ends.
+    pub(super) expiry: Option<Expiry>,
+    /// The policy's request that has been handled.
+    pub(super) handled: Option<String>,
+}
+
+impl Judged {
+    /// Whether this process has nothing to say yet.
+    pub(super) fn is_without_answer(&self) -> bool {
+        let conclusion = &self.conclusion;
+        conclusion.reason == Reason::Pending || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
+    }
+}
+
+/// From what is known to a conclusion. Pure.
+pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Judged {
+    let mut judged = match (&case.policy.document, &case.reference) {
+        (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
+        (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
+        (Ok(document), Ok(reference)) => match verifier::select(document, reference.repository()) {
+            Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
+            Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),
+            Selection::Judge(_) => match &looks.evidence {
+                Some(evidence) => judged_by(evidence, case, reference.repository(), looks, now),
+                None => Judged::plain(without_evidence(looks)),
+            },
+        },
+    };
+    if case.policy.suspend && case.asks {
+        let message = "spec.suspend of the policy is true: no request is made".to_owned();
+        judged.conclusion.trouble = Some(Trouble { reason: Circumstance::Suspended.into(), message });
+    }
+    // Requests are about registries: where none is asked, there is nothing left to do for one.
+    let handled = if case.asks { &looks.handled } else { &case.request };
+    judged.conclusion.handled_request.clone_from(&handled.image);
+    judged.handled.clone_from(&handled.policy);
+    judged
+}
+
+impl Judged {
+    fn plain(conclusion: Conclusion) -> Self {
+        Self { conclusion, next_change: None, expiry: None, handled: None }
+    }
+}
+
+/// A verdict that needs no evidence: it is as fresh as the moment.
+fn judged_alone(verification: &Verification, case: &ParsedCase<'_>, now: Timestamp) -> Judged {
+    Judged::plain(Conclusion::of(verification, case.policy, None, Some(now)))
+}
+
+fn without_evidence(looks: &Looks) -> Conclusion {
+    match &looks.error {
+        Some(error) => Conclusion {
+            trouble: Some(Trouble { reason: error.reason.into(), message: error.message.clone() }),
+            ..Conclusion::plain(error.reason, error.message.clone())
+        },
+        None => Conclusion::plain(Reason::Pending, "not looked at yet"),
+    }
+}
+
+fn judged_by(
+    evidence: &Evidence,
+    case: &ParsedCase<'_>,
+    repository: &Repository,
+    looks: &Looks,
+    now: Timestamp,
+) -> Judged {
+    let policy = case.policy;
+    let Ok(document) = &policy.document else { return Judged::plain(without_evidence(looks)) };
+    let digest = evidence.image.digest.to_string();
+    let stale_at = evidence.gathered_at.checked_add(policy.stale_after).ok();
+    let verification = verifier::judge(repository, evidence, document, &policy.stores.stores, now);
+    let mut conclusion = Conclusion::of(&verification, policy, Some(&digest), Some(evidence.gathered_at));
+    if let Some(note) = pinned_elsewhere(case, &evidence.image.digest) {
+        conclusion.message.push_str(&note);
+    }
+    conclusion.trouble =
+        looks.error.as_ref().map(|error| Trouble { reason: error.reason.into(), message: error.message.clone() });
+    if stale_at.is_some_and(|stale_at| stale_at <= now) {
+        let was = conclusion.verdict();
+        conclusion.message =
+            format!("last checked at {}, longer ago than staleAfter; it was {was} then", evidence.gathered_at);
+        conclusion.reason = Reason::Stale;
+    }
+    let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
+    let expiry = (conclusion.verdict() == Verdict::Verified).then(|| expiry(&verification)).flatten();
+    Judged { conclusion, next_change, expiry, handled: None }
+}
+
+/// What to say where the pods pin another digest than the one that runs.
+fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
+    let references = case.found.into_iter().flat_map(|found| &found.running.references);
+    let mut pinned = references.filter_map(|reference| reference.parse::<Reference>().ok()?.digest().cloned());
+    pinned
+        .find(|pinned| pinned != running)
+        .map(|pinned| format!("; the pod pins {pinned}, and the digest above is what runs"))
+}
+
+/// The first end among what a verdict rests on: the signature, its certificates, the anchor.
+fn expiry(verification: &Verification) -> Option<Expiry> {
+    let evidence = verification.signature.as_ref()?;
+    let envelope = &evidence.envelope;
+    let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
+    let certificates = envelope.certificate_chain().iter().map(|certificate| Expiry {
+        time: certificate.not_after(),
+        kind: if Some(certificate) == anchor { ExpiryKind::TrustAnchor } else { ExpiryKind::SigningCertificate },
+        subject: certificate.subject().to_owned(),
+    });
+    let signature = envelope.expiry().map(|time| Expiry {
+        time,
+        kind: ExpiryKind::Signature,
+        subject: envelope.leaf().subject().to_owned(),
+    });
+    certificates.chain(signature).min()
+}
