@@ -182,6 +182,27 @@ fn only_x509_certificates_may_be_in_a_token() {
     assert_refused(&stamped(most(17)), "more than 16 certificates");
 }
 
+/// Go's parser refuses them everywhere; here they would not be looked at, in a certificate that is not needed.
+#[test]
+fn certificates_in_a_token_must_have_sound_key_identifiers() {
+    let other = |identifier: Vec<u8>| {
+        let other = tsa::intermediate().with_extension(identifier).issue();
+        stamped(|token| token.certificates.push(other))
+    };
+    let (of_subject, of_issuer) = ("2.5.29.14", "2.5.29.35");
+    let good = [tlv(0x04, &[1; 20]), sequence(&[&tlv(0x80, &[1; 20])])];
+    for (oid, good) in [of_subject, of_issuer].into_iter().zip(good) {
+        assert_passed(&other(extension(oid, false, &good)));
+        for bad in [extension(oid, true, &good), extension(oid, false, &good[1..]), extension(oid, false, &[])] {
+            assert_refused(&other(bad), &format!("the extension {oid} is malformed or critical"));
+        }
+    }
+    assert_refused(&other(extension(of_subject, false, &sequence(&[]))), "the extension 2.5.29.14 is malformed");
+    assert_refused(&other(extension(of_issuer, false, &tlv(0x04, &[1]))), "the extension 2.5.29.35 is malformed");
+    let nested = extension(of_issuer, false, &sequence(&[&[0x80, 0x05, 0x01]]));
+    assert_refused(&other(nested), "the extension 2.5.29.35 is malformed or critical");
+}
+
 /// As in notation-go, which cannot read them.
 #[test]
 fn revocation_lists_in_a_token_are_refused() {
@@ -420,6 +441,14 @@ fn the_imprint_may_use_every_hash_of_sha_2_and_no_other() {
         assert_passed(&stamped(|token| token.imprint_hash = hash));
     }
     assert_refused(&stamped(|token| token.imprint_hash = SHA1), "messageImprint of the token uses the hash");
+    let unreadable = stamped(|token| {
+        let mut info = token.info();
+        // The parameters of the hash, NULL, become something that is longer than what is around it.
+        let at = info.windows(2).position(|bytes| bytes == [0x05, 0x00]).expect("NULL");
+        info[at + 1] = 0x0a;
+        token.info = Some(info);
+    });
+    assert_refused(&unreadable, "malformed messageImprint");
 }
 
 /// AT-11.
@@ -734,6 +763,8 @@ fn extended_key_usages_of_cas_are_enforced() {
     let (code_signing, any) = ("1.3.6.1.5.5.7.3.3", "2.5.29.37.0");
     assert_passed(&ca(usages(false, &[code_signing, TIME_STAMPING])));
     assert_passed(&ca(usages(false, &[any])));
+    // As in Go.
+    assert_passed(&ca(usages(false, &[])));
     assert_refused(&ca(usages(false, &[code_signing])), "is not for timeStamping");
     let root = tsa::root().with_extension(usages(false, &[code_signing]));
     assert_refused(&stamped_by(&tsa::authority(), &[], &root), "is not for timeStamping");

@@ -212,6 +212,8 @@ pub(crate) fn pss(hash: &str) -> Vec<u8> {
 /// A token before it is signed; each part may be changed.
 #[derive(Clone)]
 pub(crate) struct Token {
+    /// The `TSTInfo`, in place of the fields below.
+    pub(crate) info: Option<Vec<u8>>,
     pub(crate) info_version: u8,
     pub(crate) policy: &'static str,
     pub(crate) imprint_hash: &'static str,
@@ -244,6 +246,7 @@ impl Token {
     /// The same by another authority.
     pub(crate) fn by(certificate: &Template, message: &[u8]) -> Self {
         Self {
+            info: None,
             info_version: 1,
             policy: "1.3.6.1.4.1.99999.1",
             imprint_hash: SHA256,
@@ -267,7 +270,8 @@ impl Token {
         &mut self.signers[0]
     }
 
-    fn info(&self) -> Vec<u8> {
+    /// What the fields make of it.
+    pub(crate) fn info(&self) -> Vec<u8> {
         let imprint = tlv(0x04, &hash(self.imprint_hash, &self.message));
         sequence(&[
             &tlv(0x02, &[self.info_version]),
@@ -281,7 +285,7 @@ impl Token {
 
     /// The token.
     pub(crate) fn issue(&self) -> Vec<u8> {
-        let content = [self.info(), self.after_info.clone()].concat();
+        let content = [self.info.clone().unwrap_or_else(|| self.info()), self.after_info.clone()].concat();
         let signers: Vec<u8> = self.signers.iter().flat_map(|signer| signer.sign(&content)).collect();
         let content = self.content.clone().unwrap_or_else(|| tlv(0xa0, &tlv(0x04, &content)));
         let certificates = match self.certificates.as_slice() {
