@@ -21,7 +21,7 @@ pub(crate) use key::PublicKey;
 use name::Name;
 
 use crate::Timestamp;
-use crate::asn1::{Elements, context, primitive};
+use crate::asn1::{Elements, check_padding, context, primitive};
 
 /// Most bytes of one certificate. A limit of ours: real ones have 1 to 3 KiB.
 pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
@@ -191,6 +191,7 @@ impl Fields {
         let signature_algorithm = outer.raw().map_err(in_field("signatureAlgorithm"))?;
         let signature: BitStringRef<'_> = outer.decode().map_err(in_field("signatureValue"))?;
         outer.finish().map_err(in_field("certificate"))?;
+        check_padding(&signature).map_err(in_field("signatureValue"))?;
         let signature = signature.as_bytes().unwrap_or_default().to_vec();
 
         let mut inner = Elements::of_sequence(tbs).map_err(in_field("tbsCertificate"))?;

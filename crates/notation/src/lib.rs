@@ -61,8 +61,15 @@
 //! all the same are certificates with an extension of no meaning here (subject alternative names, name constraints,
 //! policies) that Go's parser finds malformed, because the specification forbids to evaluate it.
 //!
+//! Timestamp tokens are held to RFC 3161, and more strictly than by the reference implementation: nothing may follow
+//! any of their structures, an attribute has one value, no extension of a token is critical, an accuracy is what the
+//! RFC allows, every path from the authority to a root keeps the rules, basic constraints of CAs are critical, and a
+//! path certificate with name constraints, policy constraints or an unknown critical extension is refused.
+//!
 //! Limits, all of them named constants: envelopes of 32 MiB, payloads and protected headers of 1 MiB, chains of 10
-//! certificates of 64 KiB, CBOR of 4096 items and 32 levels, policies of 1 MiB with 1000 entries in each list.
+//! certificates of 64 KiB, CBOR of 4096 items and 32 levels, policies of 1 MiB with 1000 entries in each list,
+//! timestamp tokens of 1 MiB with 16384 elements, 32 levels, 16 certificates and 4 signers, 100 signatures of
+//! certificates in a search for the path of an authority.
 //!
 //! [Notary Project]: https://notaryproject.dev
 #![deny(
@@ -72,6 +79,9 @@
     clippy::arithmetic_side_effects,
     clippy::panic
 )]
+
+#[cfg(test)]
+extern crate self as sealwatch_notation; // the generator of the tests knows the crate by its name
 
 mod algorithm;
 mod asn1;

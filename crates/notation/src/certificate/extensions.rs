@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912, rfc6960};
-use der::asn1::BitStringRef;
-use der::{Decode, Tag};
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode, Tag, Tagged};
 use x509_cert::ext::pkix::BasicConstraints;
 
 use super::endpoints::{RevocationEndpoints, parse_distribution_points, parse_ocsp_urls};
-use crate::asn1::{Elements, dotted};
+use crate::asn1::{Elements, check_padding, dotted};
 
 /// An extension's value, and whether it is critical.
 #[derive(Clone, Debug)]
@@ -34,6 +34,9 @@ pub(crate) struct Extensions {
     /// processed here, by its object identifier: every unknown critical one, and name and policy constraints in any
     /// case. It counts for timestamping chains alone.
     pub(crate) unprocessed: Option<String>,
+    /// The first key identifier (subject's or issuer's) that is malformed, or critical against RFC 5280 sections
+    /// 4.2.1.1 and 4.2.1.2, by its object identifier. It counts for the certificates of timestamp tokens alone.
+    pub(crate) bad_key_identifier: Option<String>,
 }
 
 /// The nine bits of RFC 5280 section 4.2.1.3.
@@ -61,6 +64,7 @@ impl KeyUsage {
 
     fn from_der(value: &[u8]) -> der::Result<Self> {
         let bits = BitStringRef::from_der(value)?;
+        check_padding(&bits)?;
         let set = (0..9_usize).filter(|position| bits.get(*position) == Some(true));
         Ok(Self(set.fold(0, |all, position| all | (1 << position))))
     }
@@ -140,6 +144,12 @@ impl Extensions {
         } else if is(rfc6960::ID_PKIX_OCSP_NOCHECK) {
             self.ocsp_no_check = true;
         }
+        let bad_subject = is(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER) && (critical || !is_subject_key_identifier(value));
+        let bad_issuer =
+            is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) && (critical || !is_authority_key_identifier(value));
+        if bad_subject || bad_issuer {
+            self.bad_key_identifier = dotted(oid);
+        }
         if self.unprocessed.is_none() && must_be_processed(oid, critical) {
             self.unprocessed = dotted(oid);
         }
@@ -183,4 +193,20 @@ fn parse_extended_key_usage(value: &[u8]) -> der::Result<Vec<ExtendedKeyUsage>> 
         usages.push(ExtendedKeyUsage::from_oid(elements.oid()?));
     }
     Ok(usages)
+}
+
+/// `SubjectKeyIdentifier`, an OCTET STRING.
+fn is_subject_key_identifier(value: &[u8]) -> bool {
+    AnyRef::from_der(value).is_ok_and(|element| element.tag() == Tag::OctetString)
+}
+
+/// `AuthorityKeyIdentifier`, a SEQUENCE.
+fn is_authority_key_identifier(value: &[u8]) -> bool {
+    let Ok(mut fields) = Elements::of_sequence(value) else { return false };
+    while !fields.is_empty() {
+        if fields.raw().is_err() {
+            return false;
+        }
+    }
+    true
 }

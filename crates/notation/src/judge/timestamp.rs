@@ -12,7 +12,7 @@ use crate::certificate::{Certificate, text};
 use crate::envelope::{Envelope, SigningScheme};
 use crate::outcome::Reason;
 use crate::policy::{Statement, VerifyTimestamp};
-use crate::revocation::{ChainFinding, ChainStatus, RevocationAnswers, judge_chain};
+use crate::revocation::{ChainFinding, ChainStatus, RevocationAnswers, RevocationMethod, judge_chain};
 use crate::timestamp::{Token, TrustedToken, VerifiedTimestamp};
 use crate::trust_store::{TrustStoreRef, TrustStoreType, TrustStores};
 
@@ -151,6 +151,10 @@ fn check_authority_revocation(
     let ChainStatus { finding, message, until } = judge_chain(chain, answers, None, now);
     let sound = "the timestamp is sound, but in the chain of the timestamp authority";
     match finding {
+        ChainFinding::Good(evidence) if evidence.method == RevocationMethod::None => {
+            let note = "no certificate of the timestamp authority names a revocation endpoint: nothing to check";
+            Ok((note.to_owned(), until))
+        }
         ChainFinding::Good(_) => Ok((format!("in the chain of the timestamp authority {message}"), until)),
         ChainFinding::Revoked(_) => Err(Finding::failed(Reason::Revoked, format!("{sound} {message}")).until(until)),
         ChainFinding::Unknown => {

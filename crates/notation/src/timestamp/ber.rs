@@ -81,6 +81,10 @@ fn split_length(bytes: &[u8]) -> Result<(usize, &[u8]), &'static str> {
         0x81..=0x84 => {
             let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f)).ok_or(ENDS_EARLY)?;
             let length = length.iter().fold(0_u32, |length, byte| (length << 8) | u32::from(*byte));
+            // Go's reader stumbles over it where nothing follows.
+            if length == 0 {
+                return Err("has nothing in it, in the long form of the length");
+            }
             Ok((usize::try_from(length).map_err(|_| ENDS_EARLY)?, rest))
         }
         _ => Err("has a length of more than four bytes"),
@@ -138,6 +142,7 @@ mod tests {
         assert_eq!(problem(&[0x30, 0x03, 0x04, 0x02, 0x00, 0x00]), ENDS_EARLY);
         assert_eq!(problem(&[0x04, 0x84, 0xff, 0xff, 0xff, 0xff]), ENDS_EARLY);
         assert_eq!(problem(&[0x04, 0x85, 0, 0, 0, 0, 0]), "has a length of more than four bytes");
+        assert_eq!(problem(&[0x05, 0x81, 0]), "has nothing in it, in the long form of the length");
     }
 
     #[test]

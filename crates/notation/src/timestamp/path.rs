@@ -132,10 +132,12 @@ pub(super) fn is_valid_at(certificate: &Certificate, time: Timestamp) -> bool {
     certificate.not_before() <= time && time <= certificate.not_after()
 }
 
-/// Extended key usages bind certificates of CAs too, as in Go: what they list is all that they may be used for.
+/// Extended key usages bind certificates of CAs too, as in Go: what they list is all that they may be used for. An
+/// empty list, which RFC 5280 does not allow, restricts nothing there.
 fn check_usage(certificate: &Certificate) -> Result<(), String> {
     let fits = |usages: &[ExtendedKeyUsage]| {
-        usages.iter().any(|usage| [ExtendedKeyUsage::TIME_STAMPING, ExtendedKeyUsage::ANY].contains(usage))
+        let allows = |usage| [ExtendedKeyUsage::TIME_STAMPING, ExtendedKeyUsage::ANY].contains(usage);
+        usages.is_empty() || usages.iter().any(allows)
     };
     match &certificate.extensions().extended_key_usage {
         Some(usages) if !fits(&usages.value) => {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Real tokens, of which the outside sees only the judgement: their authorities name revocation endpoints.
 
+#[allow(clippy::arithmetic_side_effects)] // it makes bytes, and meets none
+#[path = "../../tests/support/mod.rs"]
+mod support;
 #[path = "../../tests/support/vectors.rs"]
 mod vectors;
 
 use super::*;
 use crate::{Envelope, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, parse_certificates};
+use support::key::Kind;
+use support::{pki::Template, tsa};
 use vectors::Vectors;
 
 const SIGNED: &str = "notation-go/verifier/testdata/timestamp/sigEnv";
@@ -70,7 +75,8 @@ fn real_tokens_are_trusted_by_the_root_of_their_authority_alone() {
         assert_eq!(trusted.chain.first(), Some(&trusted.timestamp.authority), "{time}");
         assert_eq!(trusted.chain.last(), certificates(&vectors, &[root]).first(), "{time}");
         // TC-2 in the flesh, and what makes strict end in RevocationUnknown.
-        assert!(trusted.timestamp.authority.extensions().names_revocation_endpoint, "{time}");
+        let endpoints = &trusted.timestamp.authority.extensions().revocation;
+        assert!(!endpoints.ocsp.is_empty() || endpoints.distribution_points.is_some(), "{time}");
 
         let others: Vec<&str> = all.into_iter().filter(|other| *other != root).collect();
         let error = trust(&token, &message, &certificates(&vectors, &others)).expect_err(time);
@@ -110,10 +116,54 @@ fn the_chain_of_digicerts_authority_keeps_the_rules() {
     let roots: Vec<&Certificate> = chain.iter().skip(2).collect();
     let time = "2024-01-01T00:00:00Z".parse().expect("a time");
     let paths = find_paths(&chain[0], &chain[1..2], &roots, time).expect("a path");
-    assert_eq!(paths, [chain.clone()]);
+    assert_eq!(paths, std::slice::from_ref(&chain));
     let late = "2100-01-01T00:00:00Z".parse().expect("a time");
     let error = find_paths(&chain[0], &chain[1..2], &roots, late).expect_err("all have expired");
     assert!(error.to_string().contains("is valid from"), "{error}");
+}
+
+/// TC-3: whatever key may sign certificates, an authority's is one of the six. (Ed25519, as an example: of all others
+/// no signature of a token could be verified anyway.)
+#[test]
+fn the_key_of_an_authority_is_of_a_kind_that_signs_artifacts() {
+    let parse = |template: &Template| Certificate::from_der(&template.issue()).expect("a certificate");
+    let root = parse(&tsa::root());
+    let time = tsa::STAMPED_AT.parse().expect("a time");
+    for kind in [Kind::Rsa2048, Kind::P256, Kind::P384, Kind::P521] {
+        let authority = parse(&Template { key: kind, ..tsa::authority() });
+        assert!(find_paths(&authority, &[], &[&root], time).is_ok(), "{kind:?}");
+    }
+    let authority = parse(&Template { key: Kind::Ed25519, ..tsa::authority() });
+    let error = find_paths(&authority, &[], &[&root], time).expect_err("another key").to_string();
+    assert!(error.contains("has a key that is none of RSA 2048"), "{error}");
+}
+
+/// AT-12: the length of chains is bounded as for signatures, root included.
+#[test]
+fn a_path_has_ten_certificates_at_most() {
+    let parse = |template: &Template| Certificate::from_der(&template.issue()).expect("a certificate");
+    let name = |number: usize| support::der::simple_name(&format!("CN=entity {number}"));
+    let time = tsa::STAMPED_AT.parse().expect("a time");
+    // Entity 0 is the root. Neighbours have different keys, and a name is never used again.
+    let keys = [Kind::P256, Kind::P384];
+    let chain_of = |length: usize| {
+        let of = |number: usize| Template {
+            subject: name(number),
+            issuer: name(number.saturating_sub(1)),
+            key: keys[number % 2],
+            issuer_key: keys[number.saturating_sub(1) % 2],
+            ..tsa::intermediate()
+        };
+        let mut chain: Vec<Certificate> = (0..length - 1).map(|number| parse(&of(number))).collect();
+        let leaf = Template { extensions: tsa::authority().extensions, ..of(length - 1) };
+        chain.push(parse(&leaf));
+        chain
+    };
+    for (length, is_good) in [(10, true), (11, false)] {
+        let chain = chain_of(length);
+        let found = find_paths(&chain[length - 1], &chain[1..length - 1], &[&chain[0]], time);
+        assert_eq!(found.is_ok(), is_good, "{length}: {found:?}");
+    }
 }
 
 /// AT-5, AT-9: bits anywhere in a real token make it fail, but for those that nobody signs: the identifier of the

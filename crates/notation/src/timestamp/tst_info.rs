@@ -70,7 +70,12 @@ fn parse_imprint(value: &[u8]) -> Result<(Hash, &[u8]), TimestampError> {
 
 /// The hash of an `AlgorithmIdentifier` without tag and length. Parameters say nothing for a hash (RFC 5754 section 2).
 pub(super) fn parse_hash(field: &'static str, algorithm: &[u8]) -> Result<Hash, TimestampError> {
-    let oid = Elements::inside(algorithm).and_then(|mut fields| fields.oid()).map_err(malformed(field))?;
+    let mut fields = Elements::inside(algorithm).map_err(malformed(field))?;
+    let oid = fields.oid().map_err(malformed(field))?;
+    if !fields.is_empty() {
+        fields.any().map_err(malformed(field))?;
+    }
+    fields.finish().map_err(malformed(field))?;
     Hash::from_oid(oid).ok_or_else(|| TimestampError::HashUnsupported { field, oid: dotted(oid).unwrap_or_default() })
 }
 
