@@ -8,6 +8,8 @@ mod error;
 mod inquiry;
 mod ocsp;
 mod questions;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

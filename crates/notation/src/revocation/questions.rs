@@ -115,19 +115,15 @@ impl RevocationQuestions {
     fn take(mut ranked: Vec<(Rank, RevocationQuestion)>) -> Self {
         // A stable sort: among equals the leaf comes first.
         ranked.sort_by_key(|(rank, _)| *rank);
-        let mut all = Self::default();
+        let mut questions: Vec<RevocationQuestion> = Vec::new();
         for (_, question) in ranked {
-            let is_known = all.questions.iter().any(|known| is_same_request(known, &question));
-            if is_known {
-                continue;
-            }
-            if all.questions.len() < MAX_URLS_PER_VERIFICATION {
-                all.questions.push(question);
-            } else {
-                all.left_out = all.left_out.saturating_add(1);
+            if !questions.iter().any(|known| is_same_request(known, &question)) {
+                questions.push(question);
             }
         }
-        all
+        let left_out = questions.len().saturating_sub(MAX_URLS_PER_VERIFICATION);
+        questions.truncate(MAX_URLS_PER_VERIFICATION);
+        Self { questions, left_out }
     }
 }
 
