@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The six signature algorithms of the Notary Project and the keys that imply them.
 
-use crate::outcome::words;
 use std::fmt;
+
+use aws_lc_rs::digest::{self, Digest};
+use const_oid::db::rfc5912;
+
+use crate::outcome::words;
 
 /// A signature algorithm. It follows from the leaf's key and is never a free choice of the envelope
 /// (signature-specification.md, "Algorithm selection").
@@ -28,4 +32,42 @@ words!(SignatureAlgorithm {
 impl SignatureAlgorithm {
     /// All six.
     pub const ALL: [Self; 6] = [Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::Es512];
+}
+
+/// The hashes of the SHA-2 family that signatures, certificates and timestamps may use. SHA-1 is none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    /// The hash of this object identifier, given as its DER value.
+    pub(crate) fn from_oid(oid: &[u8]) -> Option<Self> {
+        let known = [
+            (rfc5912::ID_SHA_256, Self::Sha256),
+            (rfc5912::ID_SHA_384, Self::Sha384),
+            (rfc5912::ID_SHA_512, Self::Sha512),
+        ];
+        known.into_iter().find(|(known, _)| known.as_bytes() == oid).map(|(_, hash)| hash)
+    }
+
+    /// Bytes of a digest.
+    pub(crate) fn length(self) -> u8 {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    pub(crate) fn digest(self, message: &[u8]) -> Digest {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, message)
+    }
 }

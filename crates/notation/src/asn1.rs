@@ -4,8 +4,18 @@
 //! Signatures are verified over the very bytes that came in, so nothing is decoded into a structure and encoded
 //! again. Object identifiers stay bytes too, and are compared as such.
 
-use der::asn1::AnyRef;
-use der::{Decode, Header, Reader, SliceReader, Tag, Tagged};
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+/// The tag `[number]` of a constructed value.
+pub(crate) const fn context(number: u32) -> Tag {
+    Tag::ContextSpecific { number: TagNumber(number), constructed: true }
+}
+
+/// The tag `[number]` of a primitive value.
+pub(crate) const fn primitive(number: u32) -> Tag {
+    Tag::ContextSpecific { number: TagNumber(number), constructed: false }
+}
 
 /// The elements inside a constructed value, read one after the other.
 pub(crate) struct Elements<'a> {
@@ -71,6 +81,15 @@ impl<'a> Elements<'a> {
     /// Errs if anything is left.
     pub(crate) fn finish(self) -> der::Result<()> {
         self.reader.finish()
+    }
+}
+
+/// Errs unless the bits of the last byte that are not used are zero (X.690 section 11.2.1).
+pub(crate) fn check_padding(bits: &BitStringRef<'_>) -> der::Result<()> {
+    let unused = 0xff_u8.checked_shr(8_u32.saturating_sub(u32::from(bits.unused_bits()))).unwrap_or(0);
+    match bits.raw_bytes().last() {
+        Some(last) if last & unused != 0 => Err(Tag::BitString.value_error().into()),
+        _ => Ok(()),
     }
 }
 

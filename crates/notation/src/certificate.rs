@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use der::asn1::BitStringRef;
-use der::{Reader, SliceReader, Tag, TagNumber};
+use der::{Reader, SliceReader, Tag};
 use x509_cert::time::Time;
 
-pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked};
+pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked, parse_extension};
 pub(crate) use key::PublicKey;
 use name::Name;
 
 use crate::Timestamp;
-use crate::asn1::Elements;
+use crate::asn1::{Elements, check_padding, context, primitive};
 
 /// Most bytes of one certificate. A limit of ours: real ones have 1 to 3 KiB.
 pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
@@ -46,6 +46,7 @@ struct Fields {
     der: Vec<u8>,
     sha256: String,
     tbs: Vec<u8>,
+    serial: Vec<u8>,
     signature_algorithm: Vec<u8>,
     signature: Vec<u8>,
     raw_subject: Vec<u8>,
@@ -138,13 +139,28 @@ impl Certificate {
 
     /// Whether `issuer` has the name that this certificate gives for its issuer, byte by byte, and made its signature.
     pub(crate) fn is_issued_by(&self, issuer: &Self) -> bool {
-        self.0.raw_issuer == issuer.0.raw_subject && self.is_signed_with_key_of(issuer)
+        self.names_as_issuer(issuer) && self.is_signed_with_key_of(issuer)
     }
 
     /// TS-7: a CA that issued itself and may sign certificates, if it says what it may do.
     pub(crate) fn is_root_ca(&self) -> bool {
         let usage = self.0.extensions.key_usage.as_ref();
         self.is_ca() && self.is_self_signed() && usage.is_none_or(|usage| usage.value.has(KeyUsage::KEY_CERT_SIGN))
+    }
+
+    /// Whether this is its issuer, as the DER of a `Name`, and its serial number, as the DER value of an INTEGER.
+    pub(crate) fn is_identified_by(&self, issuer: &[u8], serial: &[u8]) -> bool {
+        self.0.raw_issuer == issuer && self.0.serial == serial
+    }
+
+    /// Whether it names `issuer` as its issuer, byte by byte. Says nothing about the signature.
+    pub(crate) fn names_as_issuer(&self, issuer: &Self) -> bool {
+        self.0.raw_issuer == issuer.0.raw_subject
+    }
+
+    /// Whether both are certificates of the same entity: one subject, one key.
+    pub(crate) fn is_same_entity(&self, other: &Self) -> bool {
+        self.0.raw_subject == other.0.raw_subject && self.0.key.spki() == other.0.key.spki()
     }
 
     fn is_signed_with_key_of(&self, other: &Self) -> bool {
@@ -163,12 +179,14 @@ impl Fields {
         let signature_algorithm = outer.raw().map_err(in_field("signatureAlgorithm"))?;
         let signature: BitStringRef<'_> = outer.decode().map_err(in_field("signatureValue"))?;
         outer.finish().map_err(in_field("certificate"))?;
+        check_padding(&signature).map_err(in_field("signatureValue"))?;
         let signature = signature.as_bytes().unwrap_or_default().to_vec();
 
         let mut inner = Elements::of_sequence(tbs).map_err(in_field("tbsCertificate"))?;
         let version = inner.optional(context(0)).map_err(in_field("version"))?;
         let version = parse_version(version)?;
-        check_serial(inner.value(Tag::Integer).map_err(in_field("serialNumber"))?)?;
+        let serial = inner.value(Tag::Integer).map_err(in_field("serialNumber"))?;
+        check_serial(serial)?;
         if inner.raw().map_err(in_field("signature"))? != signature_algorithm {
             return Err(CertificateError::AlgorithmsDiffer);
         }
@@ -186,6 +204,7 @@ impl Fields {
             key: PublicKey::from_der(key).map_err(in_field("subjectPublicKeyInfo"))?,
             der: der.to_vec(),
             tbs: tbs.to_vec(),
+            serial: serial.to_vec(),
             signature_algorithm: signature_algorithm.to_vec(),
             raw_subject: raw_subject.to_vec(),
             raw_issuer: raw_issuer.to_vec(),
@@ -195,10 +214,6 @@ impl Fields {
             extensions,
         })
     }
-}
-
-const fn context(number: u32) -> Tag {
-    Tag::ContextSpecific { number: TagNumber(number), constructed: true }
 }
 
 /// The version as the standard counts: 1 to 3.
@@ -239,8 +254,7 @@ fn parse_rest(mut inner: Elements<'_>, version: u8) -> Result<Extensions, Certif
     let malformed =
         |error: der::Error| CertificateError::Malformed { field: "tbsCertificate", problem: error.to_string() };
     for number in [1, 2] {
-        let identifier = Tag::ContextSpecific { number: TagNumber(number), constructed: false };
-        inner.optional(identifier).map_err(malformed)?;
+        inner.optional(primitive(number)).map_err(malformed)?;
     }
     let extensions = inner.optional(context(3)).map_err(malformed)?;
     inner.finish().map_err(malformed)?;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rules for certificate chains of signatures (signature-specification.md, "Certificate requirements").
+//! The rules for certificate chains of signatures and of timestamping authorities (signature-specification.md,
+//! "Certificate requirements").
 //!
 //! The chain is taken as it stands, leaf first: nothing is searched, reordered or added. No time is looked at: that
 //! is part of the judgement, because it changes and the envelope does not.
@@ -39,7 +40,7 @@ pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SignatureAlgorithm, C
     }
     for (below, issuer) in issuers.iter().enumerate() {
         let index = below.saturating_add(1);
-        check_issuer(issuer, below).map_err(at(index, issuer))?;
+        check_issuer(issuer, below, Purpose::CodeSigning).map_err(at(index, issuer))?;
     }
     if let Some(root) = issuers.last().filter(|root| !root.is_self_signed()) {
         return Err(at(issuers.len(), root)(ChainProblem::RootNotSelfSigned));
@@ -47,8 +48,33 @@ pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SignatureAlgorithm, C
     check_leaf(leaf).map_err(at(0, leaf))
 }
 
+/// Checks the rules for the certificates of a timestamping authority. That each one issued the one before, and that
+/// the last is a root, is for the caller to know: such a chain was searched, from the authority to a trust store.
+///
+/// # Errors
+/// The first rule that does not hold, and for which certificate.
+pub(crate) fn check_timestamping_chain(leaf: &Certificate, issuers: &[Certificate]) -> Result<(), ChainError> {
+    let at = |index: usize, certificate: &Certificate| {
+        let subject = text(certificate.subject());
+        move |problem| ChainError { index, subject, problem }
+    };
+    check_timestamping_leaf(leaf).map_err(at(0, leaf))?;
+    for (below, issuer) in issuers.iter().enumerate() {
+        let index = below.saturating_add(1);
+        check_issuer(issuer, below, Purpose::Timestamping).map_err(at(index, issuer))?;
+    }
+    Ok(())
+}
+
+/// What a chain is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    CodeSigning,
+    Timestamping,
+}
+
 /// CC-4. `below` is the number of intermediates between this certificate and the leaf.
-fn check_issuer(certificate: &Certificate, below: usize) -> Result<(), ChainProblem> {
+fn check_issuer(certificate: &Certificate, below: usize, purpose: Purpose) -> Result<(), ChainProblem> {
     let Some(constraints) = &certificate.extensions().basic_constraints else {
         return Err(ChainProblem::BasicConstraintsMissing);
     };
@@ -62,7 +88,7 @@ fn check_issuer(certificate: &Certificate, below: usize) -> Result<(), ChainProb
     if let Some(length) = constraints.value.path_len_constraint.filter(|length| usize::from(*length) < below) {
         return Err(ChainProblem::PathTooLong { allowed: length, actual: below });
     }
-    let usage = check_key_usage(certificate)?;
+    let usage = check_key_usage(certificate, purpose)?;
     if !usage.has(KeyUsage::KEY_CERT_SIGN) {
         return Err(ChainProblem::KeyUsageLacks { usage: "keyCertSign" });
     }
@@ -71,17 +97,9 @@ fn check_issuer(certificate: &Certificate, below: usize) -> Result<(), ChainProb
 
 /// CC-5 to CC-7.
 fn check_leaf(leaf: &Certificate) -> Result<SignatureAlgorithm, ChainProblem> {
-    if leaf.is_ca() {
-        return Err(ChainProblem::LeafIsCa);
-    }
-    let usage = check_key_usage(leaf)?;
-    if !usage.has(KeyUsage::DIGITAL_SIGNATURE) {
-        return Err(ChainProblem::KeyUsageLacks { usage: "digitalSignature" });
-    }
-    if let Some((_, usage)) = KeyUsage::FORBIDDEN_FOR_LEAF.into_iter().find(|(bit, _)| usage.has(*bit)) {
-        return Err(ChainProblem::KeyUsageForbidden { usage });
-    }
-    for usage in leaf.extensions().extended_key_usage.iter().flatten() {
+    check_leaf_usage(leaf, Purpose::CodeSigning)?;
+    let usages = leaf.extensions().extended_key_usage.as_ref();
+    for usage in usages.into_iter().flat_map(|usages| &usages.value) {
         if let ExtendedKeyUsage::Forbidden(usage) = usage {
             return Err(ChainProblem::ExtendedKeyUsageForbidden { usage });
         }
@@ -89,11 +107,43 @@ fn check_leaf(leaf: &Certificate) -> Result<SignatureAlgorithm, ChainProblem> {
     leaf.key().algorithm().ok_or(ChainProblem::KeyUnsupported)
 }
 
-fn check_key_usage(certificate: &Certificate) -> Result<KeyUsage, ChainProblem> {
+/// TC-1 to TC-3, RFC 3161 section 2.3.
+fn check_timestamping_leaf(leaf: &Certificate) -> Result<(), ChainProblem> {
+    check_leaf_usage(leaf, Purpose::Timestamping)?;
+    match &leaf.extensions().extended_key_usage {
+        Some(Marked { critical, value }) if *value == [ExtendedKeyUsage::TIME_STAMPING] => {
+            if !critical {
+                return Err(ChainProblem::ExtendedKeyUsageNotCritical);
+            }
+        }
+        _ => return Err(ChainProblem::ExtendedKeyUsageNotTimestampingAlone),
+    }
+    leaf.key().algorithm().map(|_| ()).ok_or(ChainProblem::KeyUnsupported)
+}
+
+/// CC-5.
+fn check_leaf_usage(leaf: &Certificate, purpose: Purpose) -> Result<(), ChainProblem> {
+    if leaf.is_ca() {
+        return Err(ChainProblem::LeafIsCa);
+    }
+    let usage = check_key_usage(leaf, purpose)?;
+    if !usage.has(KeyUsage::DIGITAL_SIGNATURE) {
+        return Err(ChainProblem::KeyUsageLacks { usage: "digitalSignature" });
+    }
+    if let Some((_, usage)) = KeyUsage::FORBIDDEN_FOR_LEAF.into_iter().find(|(bit, _)| usage.has(*bit)) {
+        return Err(ChainProblem::KeyUsageForbidden { usage });
+    }
+    Ok(())
+}
+
+/// TC-1: for timestamping it need not be critical, as in Microsoft's root of 2010 it is not.
+fn check_key_usage(certificate: &Certificate, purpose: Purpose) -> Result<KeyUsage, ChainProblem> {
     match certificate.extensions().key_usage {
         None => Err(ChainProblem::KeyUsageMissing),
-        Some(Marked { critical: false, .. }) => Err(ChainProblem::KeyUsageNotCritical),
-        Some(Marked { critical: true, value }) => Ok(value),
+        Some(Marked { critical: false, .. }) if purpose == Purpose::CodeSigning => {
+            Err(ChainProblem::KeyUsageNotCritical)
+        }
+        Some(Marked { value, .. }) => Ok(value),
     }
 }
 
@@ -129,6 +179,8 @@ pub enum ChainProblem {
     KeyUsageLacks { usage: &'static str },
     KeyUsageForbidden { usage: &'static str },
     ExtendedKeyUsageForbidden { usage: &'static str },
+    ExtendedKeyUsageNotTimestampingAlone,
+    ExtendedKeyUsageNotCritical,
     KeyUnsupported,
 }
 
@@ -146,7 +198,7 @@ impl fmt::Display for ChainProblem {
             Self::PathTooLong { allowed, actual } => {
                 write!(f, "has a pathLenConstraint of {allowed} and {actual} intermediates below it")
             }
-            Self::LeafIsCa => f.write_str("is a CA and may not sign artifacts"),
+            Self::LeafIsCa => f.write_str("is a CA and may not sign anything but certificates"),
             Self::KeyUsageMissing => f.write_str("has no keyUsage extension"),
             Self::KeyUsageNotCritical => f.write_str("has a keyUsage extension that is not critical"),
             Self::KeyUsageLacks { usage } => write!(f, "lacks the key usage {usage}"),
@@ -154,6 +206,10 @@ impl fmt::Display for ChainProblem {
             Self::ExtendedKeyUsageForbidden { usage } => {
                 write!(f, "has the extended key usage {usage}, which a signer must not have")
             }
+            Self::ExtendedKeyUsageNotTimestampingAlone => {
+                f.write_str("does not have timeStamping as its only extended key usage")
+            }
+            Self::ExtendedKeyUsageNotCritical => f.write_str("has an extendedKeyUsage extension that is not critical"),
             Self::KeyUnsupported => {
                 f.write_str("has a key that is none of RSA 2048, 3072, 4096, EC P-256, P-384, P-521")
             }

@@ -18,6 +18,7 @@ use crate::certificate::{Certificate, text};
 use crate::chain::{MAX_CHAIN_LENGTH, check_chain};
 use crate::outcome::words;
 use crate::payload::TargetArtifact;
+use crate::timestamp::MAX_TOKEN_BYTES;
 
 /// Media type of JWS envelopes (RFC 7515, flattened JSON).
 pub const MEDIA_TYPE_JWS: &str = "application/jose+json";
@@ -27,8 +28,6 @@ pub const MEDIA_TYPE_COSE: &str = "application/cose";
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
 /// Most bytes of an envelope, the limit of notation-go.
 pub const MAX_ENVELOPE_BYTES: usize = 32 * 1024 * 1024;
-/// Most bytes of a timestamp token. A limit of ours: real ones have 5 to 8 KiB.
-const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
 /// How a signature came to be, and so which trust store and which time count (signing-scheme.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,6 +11,7 @@ use crate::envelope::{Envelope, EnvelopeError};
 use crate::outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 use crate::payload::TargetArtifact;
 use crate::policy::{Action, Level, Statement};
+use crate::timestamp::VerifiedTimestamp;
 use crate::trust_store::TrustStores;
 
 use authenticity::check_authenticity;
@@ -44,7 +45,7 @@ pub fn judge(
     if statement.level() == Level::Skip {
         return record.skipped();
     }
-    let mut anchor = None;
+    let (mut anchor, mut time_proof) = (None, None);
     record.run(CheckType::Integrity, || check_integrity(envelope, subject));
     record.run(CheckType::Authenticity, || {
         let (finding, found) = check_authenticity(envelope, statement, stores);
@@ -52,9 +53,13 @@ pub fn judge(
         finding
     });
     record.run(CheckType::Expiry, || check_expiry(envelope, now));
-    record.run(CheckType::AuthenticTimestamp, || check_authentic_timestamp(envelope, statement, stores, now));
+    record.run(CheckType::AuthenticTimestamp, || {
+        let (finding, found) = check_authentic_timestamp(envelope, statement, stores, revocation, now);
+        time_proof = found;
+        finding
+    });
     record.run(CheckType::Revocation, || check_revocation(envelope, revocation));
-    record.conclude(envelope, anchor)
+    record.conclude(envelope, anchor, time_proof)
 }
 
 impl Outcome {
@@ -73,6 +78,7 @@ impl Outcome {
             message,
             checks: record.checks,
             anchor: None,
+            timestamp: None,
             next_change: None,
         }
     }
@@ -144,12 +150,13 @@ impl Record {
             message: "nothing was judged: the level of the statement is skip".to_owned(),
             checks: self.checks,
             anchor: None,
+            timestamp: None,
             next_change: None,
         }
     }
 
-    fn conclude(self, envelope: &Envelope, anchor: Option<Anchor>) -> Outcome {
-        let signer = signer(envelope, anchor.as_ref());
+    fn conclude(self, envelope: &Envelope, anchor: Option<Anchor>, timestamp: Option<VerifiedTimestamp>) -> Outcome {
+        let signer = signer(envelope, anchor.as_ref(), timestamp.as_ref());
         let logged: Vec<String> = self
             .checks
             .iter()
@@ -164,21 +171,17 @@ impl Record {
                 (Verdict::Verified, Reason::FailuresLogged, message)
             }
         };
-        Outcome { verdict, reason, message, checks: self.checks, anchor, next_change: self.next_change }
+        Outcome { verdict, reason, message, checks: self.checks, anchor, timestamp, next_change: self.next_change }
     }
 }
 
-/// Who signed, as a fact only if authenticity passed, which is when there is an anchor.
-fn signer(envelope: &Envelope, anchor: Option<&Anchor>) -> String {
+/// Who signed and when, as a fact only if authenticity passed, which is when there is an anchor.
+fn signer(envelope: &Envelope, anchor: Option<&Anchor>, timestamp: Option<&VerifiedTimestamp>) -> String {
     let subject = text(envelope.leaf().subject());
-    let signer = match anchor {
-        Some(anchor) => format!("signed by {subject} ({})", anchor.store),
-        None => format!("the signature claims to be from {subject}"),
-    };
-    match envelope.expiry() {
-        Some(expiry) if anchor.is_some() => format!("{signer}, expires {expiry}"),
-        _ => signer,
-    }
+    let Some(anchor) = anchor else { return format!("the signature claims to be from {subject}") };
+    let timestamped = timestamp.map_or_else(String::new, |timestamp| format!(", timestamped {}", timestamp.time));
+    let expires = envelope.expiry().map_or_else(String::new, |expiry| format!(", expires {expiry}"));
+    format!("signed by {subject} ({}){timestamped}{expires}", anchor.store)
 }
 
 /// The envelope was parsed, so its signature fits. What is left is whether it is about this artifact (DS-13, WF:
@@ -228,12 +231,7 @@ fn check_expiry(envelope: &Envelope, now: Timestamp) -> Finding {
 /// that names anybody to ask is undecided; one that does not has nothing that could be learnt (D23).
 fn check_revocation(envelope: &Envelope, revocation: &RevocationAnswers) -> Finding {
     let RevocationAnswers {} = revocation;
-    let (_root, below_root) = match envelope.certificate_chain() {
-        [below @ .., root] => (Some(root), below),
-        [] => (None, &[][..]),
-    };
-    let names_endpoint = |certificate: &&Certificate| certificate.extensions().names_revocation_endpoint;
-    match below_root.iter().find(names_endpoint) {
+    match find_revocable(envelope.certificate_chain()) {
         None => Finding::passed("no certificate names a revocation endpoint: nothing to check"),
         Some(certificate) => {
             let message = format!(
@@ -243,4 +241,10 @@ fn check_revocation(envelope: &Envelope, revocation: &RevocationAnswers) -> Find
             Finding::unknown(Reason::RevocationUnknown, message)
         }
     }
+}
+
+/// The first certificate below the root that says where to ask for its revocation.
+fn find_revocable(chain: &[Certificate]) -> Option<&Certificate> {
+    let (_root, below_root) = chain.split_last()?;
+    below_root.iter().find(|certificate| certificate.extensions().names_revocation_endpoint)
 }

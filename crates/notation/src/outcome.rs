@@ -6,6 +6,7 @@ use std::fmt;
 use crate::Timestamp;
 use crate::certificate::Certificate;
 use crate::policy::Action;
+use crate::timestamp::VerifiedTimestamp;
 use crate::trust_store::TrustStoreRef;
 
 /// Writes `Display` and `as_str` of an enum whose variants have one word each.
@@ -195,6 +196,7 @@ pub struct Outcome {
     pub(crate) message: String,
     pub(crate) checks: [Check; 5],
     pub(crate) anchor: Option<Anchor>,
+    pub(crate) timestamp: Option<VerifiedTimestamp>,
     pub(crate) next_change: Option<Timestamp>,
 }
 
@@ -223,6 +225,12 @@ impl Outcome {
     /// What made the chain trusted; present exactly if the check of authenticity passed.
     pub fn anchor(&self) -> Option<&Anchor> {
         self.anchor.as_ref()
+    }
+
+    /// The timestamp by which the check of the authentic timestamp passed; none if that check did not pass, or passed
+    /// without a timestamp.
+    pub fn timestamp(&self) -> Option<&VerifiedTimestamp> {
+        self.timestamp.as_ref()
     }
 
     /// The earliest instant after `now` at which the clock alone may change this outcome: the start or end of a

@@ -16,6 +16,7 @@ const STORES: &str = "notation-go/verifier/testdata/truststore/x509";
 const TIMESTAMPED: &str = "notation-go/verifier/testdata/timestamp/sigEnv";
 const POLICIES: &str = "notation/test/e2e/testdata/config/trustpolicies";
 const LAYOUTS: &str = "notation/test/e2e/testdata/registry/oci_layout";
+const DIGICERT: &str = "notation-go/verifier/testdata/truststore/x509/tsa/test-mismatch/DigiCertTSARootSHA384.cer";
 const POLICIES_OF_USERS: [&str; 4] = [
     "roots/mcr-azurelinux.trustpolicy.json",
     "policies/seed-trustpolicy.json",
@@ -272,17 +273,18 @@ fn the_same_artifact_signed_in_both_formats_verifies_in_both() {
     }
 }
 
-/// AT-1, AT-3.
+/// AT-1, AT-3, AT-13, AT-14: GlobalSign's authority names revocation endpoints, which are not asked yet. So its good
+/// tokens are undecided, and those that are outside of the signing certificate's validity fail all the same.
 #[test]
-fn timestamped_envelopes_are_judged_by_the_clock_without_a_tsa_store_and_fail_with_one() {
+fn timestamped_envelopes_are_judged_by_the_clock_without_a_tsa_store_and_by_the_token_with_one() {
     let vectors =
-        vectors_or_skip!("timestamped_envelopes_are_judged_by_the_clock_without_a_tsa_store_and_fail_with_one");
+        vectors_or_skip!("timestamped_envelopes_are_judged_by_the_clock_without_a_tsa_store_and_by_the_token_with_one");
     let tsa = format!("{STORES}/tsa/test-timestamp/globalsignRoot.cer");
     let table = [
-        ("jwsWithTimestamp", MEDIA_TYPE_JWS, Reason::SignatureValid, Reason::TimestampInvalid),
-        ("coseWithTimestamp", MEDIA_TYPE_COSE, Reason::SignatureValid, Reason::TimestampInvalid),
-        ("jwsExpiredWithTimestamp", MEDIA_TYPE_JWS, Reason::CertificateExpired, Reason::TimestampInvalid),
-        ("coseExpiredWithTimestamp", MEDIA_TYPE_COSE, Reason::CertificateExpired, Reason::TimestampInvalid),
+        ("jwsWithTimestamp", MEDIA_TYPE_JWS, Reason::SignatureValid, Reason::RevocationUnknown),
+        ("coseWithTimestamp", MEDIA_TYPE_COSE, Reason::SignatureValid, Reason::RevocationUnknown),
+        ("jwsExpiredWithTimestamp", MEDIA_TYPE_JWS, Reason::CertificateExpired, Reason::RevocationUnknown),
+        ("coseExpiredWithTimestamp", MEDIA_TYPE_COSE, Reason::CertificateExpired, Reason::RevocationUnknown),
         ("timestampAfterNotAfter", MEDIA_TYPE_COSE, Reason::CertificateExpired, Reason::TimestampInvalid),
         ("timestampBeforeNotBefore", MEDIA_TYPE_JWS, Reason::CertificateNotYetValid, Reason::TimestampInvalid),
         ("withoutTimestamp", MEDIA_TYPE_JWS, Reason::SignatureValid, Reason::TimestampMissing),
@@ -301,8 +303,20 @@ fn timestamped_envelopes_are_judged_by_the_clock_without_a_tsa_store_and_fail_wi
         let statement = &policy("strict", &["ca:signer", "tsa:globalsign"]).statements()[0].clone();
         let outcome = judge_at(&envelope, statement, &trust, NOW);
         assert_eq!(outcome.reason(), with, "{file}: {}", outcome.message());
+        if with == Reason::TimestampInvalid {
+            assert!(outcome.message().contains("may have been made at"), "{file}: {}", outcome.message());
+        }
+        assert_eq!(outcome.timestamp(), None, "{file}");
         let later = outcome.next_change();
         assert_eq!(later, None, "{file}: with a tsa store the clock decides nothing");
+        // AT-12: another authority's root is none.
+        let digicert = stores(&vectors, &[("tsa:globalsign", DIGICERT)]);
+        for (_, store) in digicert.iter() {
+            trust.insert(store.expect("a trust store").clone());
+        }
+        let outcome = judge_at(&envelope, statement, &trust, NOW);
+        let expected = if with == Reason::TimestampMissing { with } else { Reason::TimestampInvalid };
+        assert_eq!(outcome.reason(), expected, "{file}: {}", outcome.message());
     }
 }
 
@@ -338,6 +352,37 @@ fn the_signatures_of_the_published_layouts_end_as_notations_tests_say() {
         let envelope = Envelope::parse(MEDIA_TYPE_JWS, &bytes).expect(layout);
         let outcome = judge_at(&envelope, &policy("strict", &["ca:e2e"]).statements()[0], &trust, NOW);
         assert_eq!(outcome.reason(), expected, "{layout}: {}", outcome.message());
+    }
+}
+
+/// AT-14, AT-5: a good token by Microsoft's authority, which names revocation endpoints, and eight bytes of garbage.
+/// The first has a certificate of one day and has expired since.
+#[test]
+fn the_timestamps_of_the_published_layouts_are_judged_before_what_is_not_known() {
+    let vectors = vectors_or_skip!("the_timestamps_of_the_published_layouts_are_judged_before_what_is_not_known");
+    let table = [
+        (
+            "e2e-with-timestamped-signature",
+            "603ff134e97a79cd7a15560b76137c2c4a10451daab11327a7c6f86dac250fee",
+            Verdict::Unknown,
+            Reason::RevocationUnknown,
+        ),
+        (
+            "e2e-with-invalid-timestamped-signature",
+            "8d2e70ffc2af68b7f2df6f30dfefcb7bcda1db5f9ac2566fc8c6c2248c8d4c5f",
+            Verdict::Failed,
+            Reason::TimestampInvalid,
+        ),
+    ];
+    for (layout, blob, verdict, reason) in table {
+        let bytes = vectors.read(&format!("{LAYOUTS}/{layout}/blobs/sha256/{blob}"));
+        let envelope = Envelope::parse(MEDIA_TYPE_JWS, &bytes).expect(layout);
+        let mut trust = stores(&vectors, &[("tsa:microsoft", "roots/MicrosoftIdentityVerificationRoot2020.pem")]);
+        let chain = envelope.certificate_chain().to_vec();
+        trust.insert(TrustStore::new("ca:signer".parse().expect("a reference"), chain).expect("a trust store"));
+        let statement = &policy("strict", &["ca:signer", "tsa:microsoft"]).statements()[0].clone();
+        let outcome = judge_at(&envelope, statement, &trust, "2025-01-21T10:00:00Z");
+        assert_eq!((outcome.verdict(), outcome.reason()), (verdict, reason), "{layout}: {}", outcome.message());
     }
 }
 

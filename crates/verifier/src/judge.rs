@@ -6,7 +6,7 @@ use std::{cmp::Reverse, fmt, sync::Arc};
 use jiff::Timestamp;
 use sealwatch_notation::{
     self as notation, Actions, Anchor, Check, Envelope, Level, Outcome, RevocationAnswers, Statement, TargetArtifact,
-    TrustPolicyDocument, TrustStores,
+    TrustPolicyDocument, TrustStores, VerifiedTimestamp,
 };
 use sealwatch_registry::{Descriptor, Digest, Repository};
 
@@ -86,6 +86,9 @@ pub struct SignatureEvidence {
     pub envelope: Arc<Envelope>,
     /// The certificate of a trust store that the chain ends in; `None` unless authenticity passed.
     pub anchor: Option<Anchor>,
+    /// The timestamp that proves when the signature was there; `None` unless the check of the authentic timestamp
+    /// passed by one.
+    pub timestamp: Option<VerifiedTimestamp>,
     /// Whether the authenticity check passed: only then is the signer's name a fact and not a claim.
     pub authentic: bool,
 }
@@ -285,6 +288,7 @@ fn of_outcome(
             digest: candidate.digest.clone(),
             envelope: Arc::clone(envelope),
             anchor: outcome.anchor().cloned(),
+            timestamp: outcome.timestamp().cloned(),
             authentic,
         }),
         next_change: None,

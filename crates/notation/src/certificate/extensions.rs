@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912};
-use der::asn1::BitStringRef;
-use der::{Decode, Tag};
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode, Tag, Tagged};
 use x509_cert::ext::pkix::BasicConstraints;
 
-use crate::asn1::{Elements, dotted};
+use crate::asn1::{Elements, check_padding, dotted};
 
 /// An extension's value, and whether it is critical.
 #[derive(Clone, Debug)]
@@ -19,13 +19,21 @@ pub(crate) struct Marked<T> {
     pub(crate) value: T,
 }
 
-/// What the extensions of a certificate say. CC-9: nothing beside these is evaluated, critical or not.
+/// What the extensions of a certificate say. CC-9: in a code-signing chain nothing beside constraints and usages is
+/// evaluated, critical or not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extensions {
     pub(crate) basic_constraints: Option<Marked<BasicConstraints>>,
     pub(crate) key_usage: Option<Marked<KeyUsage>>,
-    pub(crate) extended_key_usage: Option<Vec<ExtendedKeyUsage>>,
+    pub(crate) extended_key_usage: Option<Marked<Vec<ExtendedKeyUsage>>>,
     pub(crate) names_revocation_endpoint: bool,
+    /// The first extension that a validation of paths by RFC 5280 section 6 would have to process, and that is not
+    /// processed here, by its object identifier: every unknown critical one, and name and policy constraints in any
+    /// case. It counts for timestamping chains alone.
+    pub(crate) unprocessed: Option<String>,
+    /// The first key identifier (subject's or issuer's) that is malformed, or critical against RFC 5280 sections
+    /// 4.2.1.1 and 4.2.1.2, by its object identifier. It counts for the certificates of timestamp tokens alone.
+    pub(crate) bad_key_identifier: Option<String>,
 }
 
 /// The nine bits of RFC 5280 section 4.2.1.3.
@@ -52,6 +60,7 @@ impl KeyUsage {
 
     fn from_der(value: &[u8]) -> der::Result<Self> {
         let bits = BitStringRef::from_der(value)?;
+        check_padding(&bits)?;
         let set = (0..9_usize).filter(|position| bits.get(*position) == Some(true));
         Ok(Self(set.fold(0, |all, position| all | (1 << position))))
     }
@@ -67,6 +76,9 @@ pub(crate) enum ExtendedKeyUsage {
 }
 
 impl ExtendedKeyUsage {
+    pub(crate) const ANY: Self = Self::Forbidden("anyExtendedKeyUsage");
+    pub(crate) const TIME_STAMPING: Self = Self::Forbidden("timeStamping");
+
     /// CC-6. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification.
     fn from_oid(oid: &[u8]) -> Self {
         const FORBIDDEN: [(ObjectIdentifier, &str); 6] = [
@@ -117,17 +129,42 @@ impl Extensions {
         } else if is(rfc5280::ID_CE_KEY_USAGE) {
             self.key_usage = Some(Marked { critical, value: KeyUsage::from_der(value)? });
         } else if is(rfc5280::ID_CE_EXT_KEY_USAGE) {
-            self.extended_key_usage = Some(parse_extended_key_usage(value)?);
+            self.extended_key_usage = Some(Marked { critical, value: parse_extended_key_usage(value)? });
         } else if is(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS) {
             self.names_revocation_endpoint |= names_ocsp_responder(value)?;
         } else if is(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS) || is(rfc5280::ID_CE_FRESHEST_CRL) {
             self.names_revocation_endpoint = true;
         }
+        let bad_subject = is(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER) && (critical || !is_subject_key_identifier(value));
+        let bad_issuer =
+            is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) && (critical || !is_authority_key_identifier(value));
+        if bad_subject || bad_issuer {
+            self.bad_key_identifier = dotted(oid);
+        }
+        if self.unprocessed.is_none() && must_be_processed(oid, critical) {
+            self.unprocessed = dotted(oid);
+        }
         Ok(())
     }
 }
 
-fn parse_extension<'a>(elements: &mut Elements<'a>) -> der::Result<(&'a [u8], bool, &'a [u8])> {
+/// Whether this extension may change which paths are valid without being looked at here. Certificate policies do not:
+/// no policy is asked for. Stricter than Go, which processes more of them.
+fn must_be_processed(oid: &[u8], critical: bool) -> bool {
+    const CONSTRAINTS: [ObjectIdentifier; 2] = [rfc5280::ID_CE_NAME_CONSTRAINTS, rfc5280::ID_CE_POLICY_CONSTRAINTS];
+    const PROCESSED: [ObjectIdentifier; 5] = [
+        rfc5280::ID_CE_BASIC_CONSTRAINTS,
+        rfc5280::ID_CE_KEY_USAGE,
+        rfc5280::ID_CE_EXT_KEY_USAGE,
+        rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
+        rfc5280::ID_CE_CERTIFICATE_POLICIES,
+    ];
+    let is_one_of = |known: &[ObjectIdentifier]| known.iter().any(|known| known.as_bytes() == oid);
+    is_one_of(&CONSTRAINTS) || (critical && !is_one_of(&PROCESSED))
+}
+
+/// One `Extension`: object identifier, criticality, value.
+pub(crate) fn parse_extension<'a>(elements: &mut Elements<'a>) -> der::Result<(&'a [u8], bool, &'a [u8])> {
     let mut fields = Elements::inside(elements.value(Tag::Sequence)?)?;
     let oid = fields.oid()?;
     let critical = match fields.optional(Tag::Boolean)? {
@@ -147,6 +184,22 @@ fn parse_extended_key_usage(value: &[u8]) -> der::Result<Vec<ExtendedKeyUsage>> 
         usages.push(ExtendedKeyUsage::from_oid(elements.oid()?));
     }
     Ok(usages)
+}
+
+/// `SubjectKeyIdentifier`, an OCTET STRING.
+fn is_subject_key_identifier(value: &[u8]) -> bool {
+    AnyRef::from_der(value).is_ok_and(|element| element.tag() == Tag::OctetString)
+}
+
+/// `AuthorityKeyIdentifier`, a SEQUENCE.
+fn is_authority_key_identifier(value: &[u8]) -> bool {
+    let Ok(mut fields) = Elements::of_sequence(value) else { return false };
+    while !fields.is_empty() {
+        if fields.raw().is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether an authority information access extension has an entry for OCSP, wherever that points.

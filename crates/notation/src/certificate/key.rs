@@ -17,7 +17,7 @@ use der::asn1::{AnyRef, BitStringRef, UintRef};
 use der::{Decode, Sequence, Tag};
 use spki::AlgorithmIdentifierRef;
 
-use crate::algorithm::SignatureAlgorithm;
+use crate::algorithm::{Hash, SignatureAlgorithm};
 use crate::asn1::Elements;
 
 /// A public key: what kind, and the DER of its `SubjectPublicKeyInfo` as received.
@@ -39,13 +39,6 @@ enum KeyKind {
     Other,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hash {
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
 impl PublicKey {
     /// Reads a `SubjectPublicKeyInfo`. A key of an unknown kind is no error; a malformed one of a known kind is.
     pub(crate) fn from_der(spki: &[u8]) -> der::Result<Self> {
@@ -61,6 +54,11 @@ impl PublicKey {
             _ => KeyKind::Other,
         };
         Ok(Self { kind, spki: spki.to_vec() })
+    }
+
+    /// The DER of its `SubjectPublicKeyInfo`, as received.
+    pub(crate) fn spki(&self) -> &[u8] {
+        &self.spki
     }
 
     /// The one algorithm that signatures with this key have (signature-specification.md, "Algorithm selection").
@@ -103,6 +101,25 @@ impl PublicKey {
         }
     }
 
+    /// Whether this is the signature of a CMS `SignerInfo` (RFC 5652 section 5.4) with these digest and signature
+    /// algorithms (AT-9). `rsaEncryption` alone names no hash, so there the digest algorithm does (RFC 3370 3.2); with
+    /// RSA-PSS both must name the same. Ed25519 is none of the algorithms of notation-go here.
+    pub(crate) fn verifies_signer_info(
+        &self,
+        digest: Hash,
+        algorithm: &AlgorithmIdentifierRef<'_>,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let verification = match algorithm.oid {
+            rfc5912::RSA_ENCRYPTION if matches!(self.kind, KeyKind::Rsa(_)) => Some(pkcs1(digest)),
+            rfc5912::ID_RSASSA_PSS if algorithm.parameters.and_then(pss_hash) != Some(digest) => None,
+            rfc8410::ID_ED_25519 => None,
+            _ => verification_of_certificate(algorithm, self.kind),
+        };
+        verification.is_some_and(|verification| self.verify(verification, message, signature))
+    }
+
     fn verify(&self, verification: &'static dyn VerificationAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         lc::UnparsedPublicKey::new(verification, &self.spki).verify(message, signature).is_ok()
     }
@@ -143,6 +160,14 @@ fn ec_kind(parameters: Option<AnyRef<'_>>, key: &[u8]) -> KeyKind {
     }
 }
 
+fn pkcs1(hash: Hash) -> &'static dyn VerificationAlgorithm {
+    match hash {
+        Hash::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+        Hash::Sha384 => &RSA_PKCS1_2048_8192_SHA384,
+        Hash::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
+    }
+}
+
 fn verification_of_certificate(
     algorithm: &AlgorithmIdentifierRef<'_>,
     key: KeyKind,
@@ -166,9 +191,7 @@ fn verification_of_certificate(
             Sha384 => &RSA_PSS_2048_8192_SHA384,
             Sha512 => &RSA_PSS_2048_8192_SHA512,
         },
-        (Rsa(_), Some(Sha256)) if !is_ecdsa => &RSA_PKCS1_2048_8192_SHA256,
-        (Rsa(_), Some(Sha384)) if !is_ecdsa => &RSA_PKCS1_2048_8192_SHA384,
-        (Rsa(_), Some(Sha512)) if !is_ecdsa => &RSA_PKCS1_2048_8192_SHA512,
+        (Rsa(_), Some(hash)) if !is_ecdsa => pkcs1(hash),
         (P256, Some(Sha256)) if is_ecdsa => &ECDSA_P256_SHA256_ASN1,
         (P256, Some(Sha384)) if is_ecdsa => &ECDSA_P256_SHA384_ASN1,
         (P256, Some(Sha512)) if is_ecdsa => &ECDSA_P256_SHA512_ASN1,
@@ -202,17 +225,12 @@ fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
     let parameters: PssParameters<'_> = parameters.decode_as().ok()?;
     let plain = |algorithm: &AlgorithmIdentifierRef<'_>| algorithm.parameters.is_none_or(AnyRef::is_null);
     let mask_hash: AlgorithmIdentifierRef<'_> = parameters.mask.parameters?.decode_as().ok()?;
-    let (hash, length) = match parameters.hash.oid {
-        rfc5912::ID_SHA_256 => (Hash::Sha256, 32),
-        rfc5912::ID_SHA_384 => (Hash::Sha384, 48),
-        rfc5912::ID_SHA_512 => (Hash::Sha512, 64),
-        _ => return None,
-    };
+    let hash = Hash::from_oid(parameters.hash.oid.as_bytes())?;
     let fits = parameters.mask.oid == rfc5912::ID_MGF_1
         && mask_hash.oid == parameters.hash.oid
         && plain(&parameters.hash)
         && plain(&mask_hash)
-        && parameters.salt_length == length
+        && parameters.salt_length == hash.length()
         && parameters.trailer.is_none_or(|trailer| trailer == 1);
     fits.then_some(hash)
 }

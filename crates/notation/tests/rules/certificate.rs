@@ -145,6 +145,7 @@ fn malformed_certificates_are_refused_by_field() {
     );
     for (broken, oid) in [
         (extension("2.5.29.15", true, b"\x03\x01"), "2.5.29.15"),
+        (extension("2.5.29.15", true, b"\x03\x02\x07\x81"), "2.5.29.15"),
         (extension("2.5.29.19", true, b"\x30\x03\x01\x01\x01"), "2.5.29.19"),
         (extension("2.5.29.37", false, b"\x30\x01"), "2.5.29.37"),
         (extension("1.3.6.1.5.5.7.1.1", false, b"broken"), "1.3.6.1.5.5.7.1.1"),
@@ -303,7 +304,11 @@ fn a_signature_with_unused_bits_verifies_nothing() {
     let outer = &der[4..];
     let tbs_length = usize::from(u16::from_be_bytes([outer[2], outer[3]])) + 4;
     let algorithm_length = usize::from(outer[tbs_length + 1]) + 2;
-    let changed = sequence(&[&outer[..tbs_length + algorithm_length], &short]);
+    let with = |signature: &[u8]| sequence(&[&outer[..tbs_length + algorithm_length], signature]);
+    // In DER bits that are not used are zero.
+    let error = Certificate::from_der(&with(&bit_string(3, &[0x00, 0x0c]))).expect_err("not DER");
+    assert!(error.to_string().contains("signatureValue"), "{error}");
+    let changed = with(&short);
     let changed = Certificate::from_der(&changed).expect("a certificate");
     assert_eq!(changed.subject(), root.subject());
     let store = TrustStore::new("tsa:x".parse().expect("a reference"), vec![changed]);

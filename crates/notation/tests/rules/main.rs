@@ -10,3 +10,4 @@ mod cose;
 mod judge;
 mod jws;
 mod mutation;
+mod timestamp;

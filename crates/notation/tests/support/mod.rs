@@ -8,6 +8,7 @@ pub(crate) mod der;
 pub(crate) mod jws;
 pub(crate) mod key;
 pub(crate) mod pki;
+pub(crate) mod tsa;
 
 use sealwatch_notation::{
     Envelope, Outcome, RevocationAnswers, TargetArtifact, Timestamp, TrustPolicyDocument, TrustStore, TrustStores,

@@ -113,12 +113,15 @@ fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
         .map(|pinned| format!("; the pod pins {pinned}, and the digest above is what runs"))
 }
 
-/// The first end among what a verdict rests on: the signature, its certificates, the anchor.
+/// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that
+/// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then.
 fn expiry(verification: &Verification) -> Option<Expiry> {
     let evidence = verification.signature.as_ref()?;
     let envelope = &evidence.envelope;
     let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
-    let certificates = envelope.certificate_chain().iter().map(|certificate| Expiry {
+    let authentic_time = evidence.timestamp.is_some() || envelope.authentic_signing_time().is_some();
+    let ending = if authentic_time { &[][..] } else { envelope.certificate_chain() };
+    let certificates = ending.iter().map(|certificate| Expiry {
         time: certificate.not_after(),
         kind: if Some(certificate) == anchor { ExpiryKind::TrustAnchor } else { ExpiryKind::SigningCertificate },
         subject: certificate.subject().to_owned(),

@@ -239,7 +239,10 @@ fn signature(evidence: &SignatureEvidence, verification: &Verification, digest: 
         media_type: Some(clip(envelope.media_type(), 64)),
         scheme: Some(clip(&envelope.signing_scheme().to_string(), 64)),
         signing_time: Some(time(envelope.signing_time())),
-        timestamp: None,
+        timestamp: evidence.timestamp.as_ref().map(|timestamp| api::Timestamp {
+            time: Some(time(timestamp.time)),
+            authority: clip(timestamp.authority.subject(), SUPPLIED_TEXT_MAX_BYTES),
+        }),
         expiry: envelope.expiry().map(time),
         // A name is a fact only once the chain is trusted and the identity is one of the policy's.
         signer: evidence.authentic.then(|| signer(leaf)),
