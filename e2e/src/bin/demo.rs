@@ -174,7 +174,8 @@ impl Stage {
         self.show("kubectl get tp,iv").await?;
         tell_requests("a pass that was asked for", &registry.access_log());
         let mebibytes = operator.resident_bytes()? / 1024 / 1024;
-        println!("       the operator's resident memory is {mebibytes} MiB (debug build)");
+        let build = if std::env::var_os("SEALWATCH_BIN").is_some() { "" } else { " (debug build)" };
+        println!("       the operator's resident memory is {mebibytes} MiB{build}");
         Ok(())
     }
 

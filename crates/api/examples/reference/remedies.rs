@@ -82,9 +82,8 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::CertificateExpired,
         "Run an image that was signed more recently, or have it signed again. Where the message says that the envelope \
-         carries a timestamp, a later version of Sealwatch will be able to use it; in this one a `tsa` trust store does \
-         not help. Until then, `override: {authenticTimestamp: log}` accepts expired certificates, and reports them as \
-         `FailuresLogged`.",
+         carries a timestamp, add a `tsa` trust store with the root of the timestamp authority to the statement. \
+         `override: {authenticTimestamp: log}` accepts expired certificates, and reports them as `FailuresLogged`.",
     ),
     (
         Reason::CertificateNotYetValid,
@@ -99,9 +98,9 @@ const VERDICTS: &[(Reason, &str)] = &[
     ),
     (
         Reason::TimestampInvalid,
-        "This version does not judge RFC 3161 timestamps yet, so each one is refused: take the `tsa` trust store out of \
-         the statement, or set `verifyTimestamp: afterCertExpiry`, which looks at timestamps only once a certificate has \
-         expired.",
+        "Compare the message with the trust store: the root of the timestamp authority has to be in a `tsa` trust store \
+         of the statement. A token that is broken, or whose time lies outside the validity of the signing certificates, \
+         is mended by signing again only.",
     ),
     (Reason::SignatureExpired, "Have the image signed again. The signer chose this end (`notation sign --expiry`)."),
     (

@@ -110,8 +110,12 @@ impl Inquiry<'_> {
             None | Some([]) => vec![(&nowhere, None)],
             Some(points) => points.iter().flat_map(places).collect(),
         };
-        let (mut next_update, mut unknown) = (None, None);
-        for (point, url) in places {
+        // What is beyond the limit is never asked, and so never good; looking at more would let a certificate say how
+        // much work it makes.
+        let max = super::MAX_URLS_PER_CERTIFICATE;
+        let too_many = || RevocationError::TooMany { what: "URLs of revocation lists in the certificate", max };
+        let (mut next_update, mut unknown) = (None, (places.len() > max).then(too_many));
+        for (point, url) in places.into_iter().take(max) {
             match self.at_place(certificate, issuer, point, url) {
                 Ok(until) => next_update = next_update.into_iter().chain([until]).min(),
                 Err(Trouble::Unknown(error)) => _ = unknown.get_or_insert(error),

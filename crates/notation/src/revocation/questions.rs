@@ -235,5 +235,6 @@ pub(super) fn is_askable(url: &str) -> bool {
         && url.len() <= MAX_URL_BYTES
         && url.bytes().all(|byte| byte.is_ascii_graphic())
         && !authority.is_empty()
+        && !authority.starts_with(':')
         && !authority.contains('@')
 }

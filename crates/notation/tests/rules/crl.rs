@@ -228,6 +228,22 @@ fn every_distribution_point_must_answer_and_any_of_them_may_revoke() {
     assert_unknown(&judged_by(&half, &[(CRL_URL, &good)], NOW), "has no URL");
 }
 
+/// RV-20: stricter than notation-go, which asks as many as there are. A certificate must not say how much work it makes.
+#[test]
+fn a_certificate_with_more_than_four_urls_of_lists_is_never_good() {
+    let urls: Vec<String> = (0..2000).map(|number| format!("http://h{number}.example/")).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let (good, bad) = (List::new(), List::revoking(&[]));
+    let judged = |count: usize, list: &List| {
+        let lists: Vec<(&str, &List)> = urls[..count].iter().map(|url| (*url, list)).collect();
+        judged_by(&leaf_with(&[crl_at(&[&urls[..count]])]), &lists[..count.min(10)], NOW)
+    };
+    assert_good(&judged(4, &good));
+    assert_unknown(&judged(5, &good), "more than 4 URLs");
+    assert_unknown(&judged(2000, &good), "more than 4 URLs");
+    assert_revoked(&judged(5, &bad));
+}
+
 /// RV-20: stricter than notation-go, which does not look.
 #[test]
 fn a_list_about_other_certificates_says_nothing() {

@@ -12,7 +12,7 @@ use sealwatch_notation::{
 use crate::support::cose::{Cose, SIGNED_AT};
 use crate::support::jws::Jws;
 use crate::support::pki::{Signer, Template};
-use crate::support::{NOW, SIGNER, judged, stores, trusting};
+use crate::support::{NOW, SIGNER, judged, policy, stores, time, trusting, tsa};
 
 struct Good {
     jws: Vec<u8>,
@@ -161,6 +161,27 @@ proptest! {
             prop_assert_eq!(certificate.der(), &mutated);
         }
         let _ = parse_certificates(&mutated);
+    }
+
+    #[test]
+    fn no_mutation_of_a_timestamp_token_panics_or_changes_the_time(changes in changes(), signed_too in any::<bool>()) {
+        let root = Template::root().issue();
+        let trust = stores(&[("ca:test", &root), ("tsa:test", &tsa::root().issue())]);
+        let envelope = tsa::stamped_jws(&Jws::new(&Signer::new()), |signature| {
+            let mut token = tsa::Token::new(signature);
+            if signed_too {
+                // What the authority signs is changed before it signs.
+                token.info = Some(changed(&token.info(), &changes));
+                token.issue()
+            } else {
+                changed(&token.issue(), &changes)
+            }
+        });
+        let outcome = judged(&envelope, &policy("strict", "", &["ca:test", "tsa:test"], &["*"]), &trust, NOW);
+        if let Some(timestamp) = outcome.timestamp().filter(|_| !signed_too) {
+            prop_assert_eq!(timestamp.time, time(tsa::STAMPED_AT));
+            prop_assert_eq!(timestamp.accuracy.as_nanos(), 0);
+        }
     }
 
     #[test]

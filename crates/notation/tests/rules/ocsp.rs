@@ -197,6 +197,9 @@ fn a_response_that_somebody_else_signed_says_nothing() {
         let forged = Ocsp { key: Kind::Other, ..Ocsp::new(&status) };
         assert_unknown(&by_ocsp(&forged), "the signature of the OCSP response is invalid");
         assert_unknown(&by_ocsp(&Ocsp { responder: by_key(Kind::Other), ..forged }), "neither the issuer nor in certs");
+        // Nor may it be signed by another than it names, even if that is the issuer.
+        let misnamed = Ocsp { responder: by_key(Kind::Other), ..Ocsp::new(&status) };
+        assert_unknown(&by_ocsp(&misnamed), "neither the issuer nor in certs");
         for signature in [bit_string(0, &[]), tlv(0x03, &[0])] {
             assert_unknown(&by_ocsp(&Ocsp { signature: Some(signature), ..Ocsp::new(&status) }), "signature");
         }

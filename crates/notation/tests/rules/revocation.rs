@@ -248,6 +248,7 @@ fn only_http_urls_without_credentials_are_asked() {
         "a.example",
         "http://",
         "http://u:p@a.example/",
+        "http://:80/",
         "http://a\n/",
         &long,
     ] {

@@ -114,12 +114,13 @@ fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
 }
 
 /// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that
-/// the signature was made in time, and so the end of the certificates changes nothing then.
+/// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then.
 fn expiry(verification: &Verification) -> Option<Expiry> {
     let evidence = verification.signature.as_ref()?;
     let envelope = &evidence.envelope;
     let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
-    let ending = if evidence.timestamp.is_some() { &[][..] } else { envelope.certificate_chain() };
+    let authentic_time = evidence.timestamp.is_some() || envelope.authentic_signing_time().is_some();
+    let ending = if authentic_time { &[][..] } else { envelope.certificate_chain() };
     let certificates = ending.iter().map(|certificate| Expiry {
         time: certificate.not_after(),
         kind: if Some(certificate) == anchor { ExpiryKind::TrustAnchor } else { ExpiryKind::SigningCertificate },

@@ -50,6 +50,8 @@ struct SignatureReport {
     scheme: String,
     signing_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<TimestampReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expiry: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<CertificateReport>,
@@ -57,6 +59,13 @@ struct SignatureReport {
     claimed_signer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<AnchorReport>,
+}
+
+/// The RFC 3161 timestamp that was verified.
+#[derive(Serialize)]
+struct TimestampReport {
+    time: String,
+    authority: String,
 }
 
 #[derive(Serialize)]
@@ -127,6 +136,10 @@ impl From<&SignatureEvidence> for SignatureReport {
             media_type: clip(envelope.media_type(), TEXT_MOST),
             scheme: envelope.signing_scheme().to_string(),
             signing_time: envelope.signing_time().to_string(),
+            timestamp: evidence.timestamp.as_ref().map(|timestamp| TimestampReport {
+                time: timestamp.time.to_string(),
+                authority: clip(timestamp.authority.subject(), TEXT_MOST),
+            }),
             expiry: envelope.expiry().map(|expiry| expiry.to_string()),
             claimed_signer: (!evidence.authentic).then(|| signer.subject.clone()),
             signer: evidence.authentic.then_some(signer),
