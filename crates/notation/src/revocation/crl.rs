@@ -7,7 +7,7 @@ mod entries;
 mod extensions;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use der::asn1::BitStringRef;
 use der::{Decode, Tag};
@@ -23,7 +23,7 @@ use entries::scan;
 use extensions::ListExtensions;
 
 /// A certificate revocation list: parsed, and nothing more. Whether it is authentic depends on whose certificate it is
-/// asked about. Cheap to clone.
+/// asked about. Cheap to clone; clones share what was found out about the signature, so keep a list that is used again.
 #[derive(Clone)]
 pub struct RevocationList(Arc<Fields>);
 
@@ -33,6 +33,8 @@ struct Fields {
     this_update: Timestamp,
     next_update: Timestamp,
     extensions: ListExtensions,
+    /// The issuer of which it is known that it made the list, so that a long one is hashed once.
+    made_by: OnceLock<Certificate>,
 }
 
 /// What messages call it.
@@ -57,7 +59,8 @@ impl RevocationList {
         let next_update = head.next_update.ok_or(RevocationError::NextUpdateMissing { what: WHAT })?;
         let extensions = ListExtensions::from_der(head.extensions)?;
         let (issuer, this_update) = (head.issuer.to_vec(), head.this_update);
-        Ok(Self(Arc::new(Fields { der, issuer, this_update, next_update, extensions })))
+        let made_by = OnceLock::new();
+        Ok(Self(Arc::new(Fields { der, issuer, this_update, next_update, extensions, made_by })))
     }
 
     /// The bytes it was parsed from.
@@ -90,12 +93,15 @@ impl RevocationList {
         if usage.is_some_and(|usage| !usage.value.has(KeyUsage::CRL_SIGN)) {
             return Err(RevocationError::IssuerLacksCrlSign { issuer: text(issuer.subject()) });
         }
-        let Signed { tbs, algorithm, signature } = Signed::split(&self.0.der)?;
-        if issuer.key().verifies_certificate(algorithm, tbs, signature) {
-            Ok(())
-        } else {
-            Err(RevocationError::SignatureInvalid { what: WHAT })
+        if self.0.made_by.get() == Some(issuer) {
+            return Ok(());
         }
+        let Signed { tbs, algorithm, signature } = Signed::split(&self.0.der)?;
+        if !issuer.key().verifies_certificate(algorithm, tbs, signature) {
+            return Err(RevocationError::SignatureInvalid { what: WHAT });
+        }
+        self.0.made_by.get_or_init(|| issuer.clone());
+        Ok(())
     }
 
     pub(super) fn names_as_issuer(&self, issuer: &Certificate) -> bool {

@@ -426,3 +426,21 @@ fn an_issuer_with_crl_sign_may_sign_lists() {
     assert!(Template::root().extensions.contains(&usage));
     assert_good(&by_list(&List::new()));
 }
+
+/// RV-16: that one issuer made a list is remembered, and says nothing about another of the same name.
+#[test]
+fn a_list_that_was_authentic_for_one_issuer_is_not_so_for_another() {
+    let list = List::new().parsed();
+    let judged = |kind: Kind| {
+        let root = Template { key: kind, issuer_key: kind, ..Template::root() };
+        let signer = Signer::with_chain(&[&Template { issuer_key: kind, ..leaf() }, &root]);
+        let trust = stores(&[("ca:test", signer.root())]);
+        let mut answers = RevocationAnswers::default();
+        answers.insert_crl(CRL_URL, Ok(list.clone()));
+        judged_with(&crate::judge::parse(&Jws::new(&signer)), &trusting("strict"), &trust, &answers, NOW)
+    };
+    for _ in 0..2 {
+        assert_good(&judged(Kind::Root));
+        assert_unknown(&judged(Kind::Other), "signature of the revocation list");
+    }
+}
