@@ -74,6 +74,11 @@ impl<'a> Elements<'a> {
         self.reader.decode()
     }
 
+    /// The tag of the next element; none at the end, and of what is no element.
+    pub(crate) fn peek(&self) -> Option<Tag> {
+        if self.is_empty() { None } else { Header::peek(&self.reader).ok().map(|header| header.tag()) }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.reader.is_finished()
     }
@@ -118,4 +123,19 @@ pub(crate) fn dotted(value: &[u8]) -> Option<String> {
     let top = (*first / 40).min(2);
     let second = first.checked_sub(top.checked_mul(40)?)?;
     Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))
+}
+
+/// An element in DER, of a tag of one byte.
+pub(crate) fn tlv(identifier: u8, content: &[u8]) -> Vec<u8> {
+    [&[identifier], shortest_length(content.len()).as_slice(), content].concat()
+}
+
+/// X.690 section 10.1.
+pub(crate) fn shortest_length(length: usize) -> Vec<u8> {
+    if let Ok(short @ 0..=0x7f) = u8::try_from(length) {
+        return vec![short];
+    }
+    let bytes: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+    let first = u8::try_from(bytes.len()).map_or(u8::MAX, |count| 0x80 | count);
+    [vec![first], bytes].concat()
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! X.509 certificates (RFC 5280), read once from the bytes received.
 
+mod endpoints;
 mod extensions;
 mod key;
 mod name;
@@ -14,6 +15,7 @@ use der::asn1::BitStringRef;
 use der::{Reader, SliceReader, Tag};
 use x509_cert::time::Time;
 
+pub(crate) use endpoints::{DistributionPoint, parse_distribution_points, parse_point_name};
 pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked, parse_extension};
 pub(crate) use key::PublicKey;
 use name::Name;
@@ -153,6 +155,16 @@ impl Certificate {
         self.0.raw_issuer == issuer && self.0.serial == serial
     }
 
+    /// The DER value of its serial number: an INTEGER of the shortest form, not negative.
+    pub(crate) fn serial(&self) -> &[u8] {
+        &self.0.serial
+    }
+
+    /// The DER of the subject.
+    pub(crate) fn raw_subject(&self) -> &[u8] {
+        &self.0.raw_subject
+    }
+
     /// Whether it names `issuer` as its issuer, byte by byte. Says nothing about the signature.
     pub(crate) fn names_as_issuer(&self, issuer: &Self) -> bool {
         self.0.raw_issuer == issuer.0.raw_subject
@@ -244,7 +256,8 @@ fn parse_validity(validity: &[u8]) -> der::Result<(Timestamp, Timestamp)> {
     Ok((timestamp(not_before), timestamp(not_after)))
 }
 
-fn timestamp(time: Time) -> Timestamp {
+/// An end beyond what [`Timestamp`] can say is its largest value.
+pub(crate) fn timestamp(time: Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }

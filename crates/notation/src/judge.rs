@@ -6,22 +6,19 @@ mod authenticity;
 mod timestamp;
 
 use crate::Timestamp;
-use crate::certificate::{Certificate, text};
+use crate::certificate::text;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 use crate::payload::TargetArtifact;
 use crate::policy::{Action, Level, Statement};
+use crate::revocation::{
+    ChainFinding, ChainStatus, RevocationAnswers, RevocationEvidence, RevocationQuestions, judge_chain,
+};
 use crate::timestamp::VerifiedTimestamp;
 use crate::trust_store::TrustStores;
 
 use authenticity::check_authenticity;
-use timestamp::check_authentic_timestamp;
-
-/// What OCSP responders and revocation lists said about the certificates of a chain. It is empty in this version:
-/// nothing is asked yet, and every chain that names an endpoint is judged `RevocationUnknown`.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct RevocationAnswers {}
+use timestamp::{check_authentic_timestamp, find_authority_chain};
 
 /// Judges one signature: whether it says, by this statement and these trust stores, that `subject` is trusted at `now`.
 ///
@@ -45,7 +42,7 @@ pub fn judge(
     if statement.level() == Level::Skip {
         return record.skipped();
     }
-    let (mut anchor, mut time_proof) = (None, None);
+    let (mut anchor, mut time_proof, mut evidence) = (None, None, None);
     record.run(CheckType::Integrity, || check_integrity(envelope, subject));
     record.run(CheckType::Authenticity, || {
         let (finding, found) = check_authenticity(envelope, statement, stores);
@@ -58,8 +55,37 @@ pub fn judge(
         time_proof = found;
         finding
     });
-    record.run(CheckType::Revocation, || check_revocation(envelope, revocation));
-    record.conclude(envelope, anchor, time_proof)
+    record.run(CheckType::Revocation, || {
+        let (finding, found) = check_revocation(envelope, revocation, now);
+        evidence = found;
+        finding
+    });
+    record.conclude(envelope, anchor, time_proof, evidence)
+}
+
+/// What to ask before [`judge`] is asked with the same arguments: about the signing chain, unless the statement skips
+/// revocation, and about the chain of the timestamp authority, if a token counts (AT-14).
+///
+/// Nothing is asked about a chain that is not from a trusted signer, or a token that is not from a trusted authority:
+/// strangers must not choose whom this machine talks to (RV-24). notation-go asks all the same if authenticity is only
+/// logged; here such a chain stays unknown.
+pub fn revocation_questions(
+    envelope: &Envelope,
+    statement: &Statement,
+    stores: &TrustStores,
+    now: Timestamp,
+) -> RevocationQuestions {
+    let is_asked = |check| statement.actions().of(check) != Action::Skip;
+    if statement.level() == Level::Skip || check_authenticity(envelope, statement, stores).1.is_none() {
+        return RevocationQuestions::default();
+    }
+    let authority = if is_asked(CheckType::AuthenticTimestamp) {
+        find_authority_chain(envelope, statement, stores, now)
+    } else {
+        None
+    };
+    let signing = is_asked(CheckType::Revocation).then(|| envelope.certificate_chain());
+    RevocationQuestions::of(signing.into_iter().chain(authority.as_deref()))
 }
 
 impl Outcome {
@@ -79,6 +105,7 @@ impl Outcome {
             checks: record.checks,
             anchor: None,
             timestamp: None,
+            revocation: None,
             next_change: None,
         }
     }
@@ -151,11 +178,18 @@ impl Record {
             checks: self.checks,
             anchor: None,
             timestamp: None,
+            revocation: None,
             next_change: None,
         }
     }
 
-    fn conclude(self, envelope: &Envelope, anchor: Option<Anchor>, timestamp: Option<VerifiedTimestamp>) -> Outcome {
+    fn conclude(
+        self,
+        envelope: &Envelope,
+        anchor: Option<Anchor>,
+        timestamp: Option<VerifiedTimestamp>,
+        revocation: Option<RevocationEvidence>,
+    ) -> Outcome {
         let signer = signer(envelope, anchor.as_ref(), timestamp.as_ref());
         let logged: Vec<String> = self
             .checks
@@ -171,7 +205,16 @@ impl Record {
                 (Verdict::Verified, Reason::FailuresLogged, message)
             }
         };
-        Outcome { verdict, reason, message, checks: self.checks, anchor, timestamp, next_change: self.next_change }
+        Outcome {
+            verdict,
+            reason,
+            message,
+            checks: self.checks,
+            anchor,
+            timestamp,
+            revocation,
+            next_change: self.next_change,
+        }
     }
 }
 
@@ -227,24 +270,18 @@ fn check_expiry(envelope: &Envelope, now: Timestamp) -> Finding {
     }
 }
 
-/// RV-2, RV-5: what would have to be asked about the certificates below the root. This version asks nobody, so a chain
-/// that names anybody to ask is undecided; one that does not has nothing that could be learnt (D23).
-fn check_revocation(envelope: &Envelope, revocation: &RevocationAnswers) -> Finding {
-    let RevocationAnswers {} = revocation;
-    match find_revocable(envelope.certificate_chain()) {
-        None => Finding::passed("no certificate names a revocation endpoint: nothing to check"),
-        Some(certificate) => {
-            let message = format!(
-                "the certificate {} says where to ask for its revocation, and this version does not ask yet",
-                text(certificate.subject())
-            );
-            Finding::unknown(Reason::RevocationUnknown, message)
-        }
-    }
-}
-
-/// The first certificate below the root that says where to ask for its revocation.
-fn find_revocable(chain: &[Certificate]) -> Option<&Certificate> {
-    let (_root, below_root) = chain.split_last()?;
-    below_root.iter().find(|certificate| certificate.extensions().names_revocation_endpoint)
+/// RV-1 to RV-7: no certificate of the chain is revoked. The evidence is there unless that is unknown.
+fn check_revocation(
+    envelope: &Envelope,
+    answers: &RevocationAnswers,
+    now: Timestamp,
+) -> (Finding, Option<RevocationEvidence>) {
+    let signing_time = envelope.authentic_signing_time();
+    let ChainStatus { finding, message, until } = judge_chain(envelope.certificate_chain(), answers, signing_time, now);
+    let (finding, evidence) = match finding {
+        ChainFinding::Good(evidence) => (Finding::passed(message), Some(evidence)),
+        ChainFinding::Revoked(evidence) => (Finding::failed(Reason::Revoked, message), Some(evidence)),
+        ChainFinding::Unknown => (Finding::unknown(Reason::RevocationUnknown, message), None),
+    };
+    (finding.until(until), evidence)
 }

@@ -42,13 +42,13 @@
 //!
 //! * [`Envelope::parse`] does what never changes: it parses, verifies the signature with the leaf's key and checks the
 //!   shape of the chain. Its result may be kept for as long as the bytes.
-//! * [`judge`](judge()) does what policy, trust and time can change, in microseconds.
+//! * [`judge`](judge()) does what policy, trust, revocation and time can change.
+//!
+//! Between the two, [`revocation_questions`] says which OCSP responders and revocation lists to ask. Asking is the
+//! caller's part; without answers a chain that says where to ask is `RevocationUnknown`.
 //!
 //! # What is not judged yet
 //!
-//! * Revocation: a chain that says where to ask is `RevocationUnknown`, unless the statement skips the check. For the
-//!   chain of a timestamp authority that is so whatever the statement's action for revocation is, because the
-//!   specification has it as a part of the timestamp; an action `log` for `authenticTimestamp` softens it.
 //! * Verification plugins are never run, and critical attributes beyond the specification are not known: a signature
 //!   that has either fails with `ExtensionUnsupported`.
 //!
@@ -94,6 +94,7 @@ mod judge;
 mod outcome;
 mod payload;
 mod policy;
+mod revocation;
 mod timestamp;
 mod trust_store;
 
@@ -110,12 +111,17 @@ pub use envelope::{
     VerificationPlugin,
 };
 pub use identity::{DistinguishedName, DistinguishedNameError, Identity};
-pub use judge::{RevocationAnswers, judge};
+pub use judge::{judge, revocation_questions};
 pub use outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 pub use payload::TargetArtifact;
 pub use policy::{
     Action, Actions, Level, MAX_POLICY_BYTES, MAX_POLICY_ENTRIES, PolicyError, Statement, TrustPolicyDocument,
     VerifyTimestamp, raw,
+};
+pub use revocation::{
+    MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE,
+    MAX_URLS_PER_VERIFICATION, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
+    RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
 };
 pub use timestamp::VerifiedTimestamp;
 pub use trust_store::{

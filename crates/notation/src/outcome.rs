@@ -6,6 +6,7 @@ use std::fmt;
 use crate::Timestamp;
 use crate::certificate::Certificate;
 use crate::policy::Action;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::VerifiedTimestamp;
 use crate::trust_store::TrustStoreRef;
 
@@ -124,7 +125,7 @@ pub enum Reason {
     TimestampInvalid,
     /// Failed: the signature's own expiry has passed.
     SignatureExpired,
-    /// Failed: a certificate of the chain is revoked.
+    /// Failed: a certificate of the chain is revoked, or one of the timestamp authority's.
     Revoked,
     /// Failed: the signature demands a verification plugin or a critical attribute that is not known here.
     ExtensionUnsupported,
@@ -197,6 +198,7 @@ pub struct Outcome {
     pub(crate) checks: [Check; 5],
     pub(crate) anchor: Option<Anchor>,
     pub(crate) timestamp: Option<VerifiedTimestamp>,
+    pub(crate) revocation: Option<RevocationEvidence>,
     pub(crate) next_change: Option<Timestamp>,
 }
 
@@ -233,8 +235,14 @@ impl Outcome {
         self.timestamp.as_ref()
     }
 
+    /// How the revocation status of the signing chain was learnt; none if the check was not evaluated or is unknown.
+    pub fn revocation(&self) -> Option<&RevocationEvidence> {
+        self.revocation.as_ref()
+    }
+
     /// The earliest instant after `now` at which the clock alone may change this outcome: the start or end of a
-    /// certificate where the current time counts, or the signature's expiry. None if time changes nothing.
+    /// certificate where the current time counts, the signature's expiry, or the end of an OCSP response or a
+    /// revocation list. It may be one at which nothing changes. None if time changes nothing.
     pub fn next_change(&self) -> Option<Timestamp> {
         self.next_change
     }

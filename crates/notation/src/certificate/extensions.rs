@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The certificate extensions that the Notary Project gives a meaning to, and whether a certificate says where its
-//! revocation can be asked.
+//! The certificate extensions that the Notary Project gives a meaning to, and those that say where the revocation of a
+//! certificate can be asked.
 
 use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::{rfc5280, rfc5912};
+use const_oid::db::{rfc5280, rfc5912, rfc6960};
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode, Tag, Tagged};
 use x509_cert::ext::pkix::BasicConstraints;
 
+use super::endpoints::{RevocationEndpoints, parse_distribution_points, parse_ocsp_urls};
 use crate::asn1::{Elements, check_padding, dotted};
 
 /// An extension's value, and whether it is critical.
@@ -26,7 +27,9 @@ pub(crate) struct Extensions {
     pub(crate) basic_constraints: Option<Marked<BasicConstraints>>,
     pub(crate) key_usage: Option<Marked<KeyUsage>>,
     pub(crate) extended_key_usage: Option<Marked<Vec<ExtendedKeyUsage>>>,
-    pub(crate) names_revocation_endpoint: bool,
+    pub(crate) revocation: RevocationEndpoints,
+    /// `id-pkix-ocsp-nocheck` (RFC 6960 section 4.2.2.2.1): the issuer vouches for this OCSP responder until it ends.
+    pub(crate) ocsp_no_check: bool,
     /// The first extension that a validation of paths by RFC 5280 section 6 would have to process, and that is not
     /// processed here, by its object identifier: every unknown critical one, and name and policy constraints in any
     /// case. It counts for timestamping chains alone.
@@ -43,6 +46,7 @@ pub(crate) struct KeyUsage(u16);
 impl KeyUsage {
     pub(crate) const DIGITAL_SIGNATURE: u16 = 1;
     pub(crate) const KEY_CERT_SIGN: u16 = 1 << 5;
+    pub(crate) const CRL_SIGN: u16 = 1 << 6;
     /// What a code-signing leaf must not be for, with names for messages (CC-5).
     pub(crate) const FORBIDDEN_FOR_LEAF: [(u16, &str); 7] = [
         (1 << 2, "keyEncipherment"),
@@ -78,6 +82,7 @@ pub(crate) enum ExtendedKeyUsage {
 impl ExtendedKeyUsage {
     pub(crate) const ANY: Self = Self::Forbidden("anyExtendedKeyUsage");
     pub(crate) const TIME_STAMPING: Self = Self::Forbidden("timeStamping");
+    pub(crate) const OCSP_SIGNING: Self = Self::Forbidden("OCSPSigning");
 
     /// CC-6. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification.
     fn from_oid(oid: &[u8]) -> Self {
@@ -131,9 +136,13 @@ impl Extensions {
         } else if is(rfc5280::ID_CE_EXT_KEY_USAGE) {
             self.extended_key_usage = Some(Marked { critical, value: parse_extended_key_usage(value)? });
         } else if is(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS) {
-            self.names_revocation_endpoint |= names_ocsp_responder(value)?;
-        } else if is(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS) || is(rfc5280::ID_CE_FRESHEST_CRL) {
-            self.names_revocation_endpoint = true;
+            self.revocation.ocsp = parse_ocsp_urls(value)?;
+        } else if is(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS) {
+            self.revocation.distribution_points = Some(parse_distribution_points(value)?);
+        } else if is(rfc5280::ID_CE_FRESHEST_CRL) {
+            self.revocation.names_freshest_crl = true;
+        } else if is(rfc6960::ID_PKIX_OCSP_NOCHECK) {
+            self.ocsp_no_check = true;
         }
         let bad_subject = is(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER) && (critical || !is_subject_key_identifier(value));
         let bad_issuer =
@@ -200,15 +209,4 @@ fn is_authority_key_identifier(value: &[u8]) -> bool {
         }
     }
     true
-}
-
-/// Whether an authority information access extension has an entry for OCSP, wherever that points.
-fn names_ocsp_responder(value: &[u8]) -> der::Result<bool> {
-    let mut found = false;
-    let mut elements = Elements::of_sequence(value)?;
-    while !elements.is_empty() {
-        let mut description = Elements::inside(elements.value(Tag::Sequence)?)?;
-        found |= description.oid()? == rfc5912::ID_AD_OCSP.as_bytes();
-    }
-    Ok(found)
 }

@@ -61,6 +61,17 @@ impl PublicKey {
         &self.spki
     }
 
+    /// What is inside its BIT STRING: what OCSP calls the value of the key (RFC 6960 section 4.1.1).
+    pub(crate) fn bits(&self) -> &[u8] {
+        let bits = |spki| {
+            let mut elements = Elements::of_sequence(spki)?;
+            elements.raw()?;
+            elements.decode::<BitStringRef<'_>>()
+        };
+        // It was read once, so it can be read again.
+        bits(&self.spki).ok().and_then(|bits| bits.as_bytes()).unwrap_or_default()
+    }
+
     /// The one algorithm that signatures with this key have (signature-specification.md, "Algorithm selection").
     /// None if the key is of another kind or length, and so may not sign artifacts (CC-7).
     pub(crate) fn algorithm(&self) -> Option<SignatureAlgorithm> {

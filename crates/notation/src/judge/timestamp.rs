@@ -6,12 +6,13 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::{Finding, RevocationAnswers, find_revocable};
+use super::Finding;
 use crate::Timestamp;
 use crate::certificate::{Certificate, text};
 use crate::envelope::{Envelope, SigningScheme};
 use crate::outcome::Reason;
 use crate::policy::{Statement, VerifyTimestamp};
+use crate::revocation::{ChainFinding, ChainStatus, RevocationAnswers, RevocationMethod, judge_chain};
 use crate::timestamp::{Token, TrustedToken, VerifiedTimestamp};
 use crate::trust_store::{TrustStoreRef, TrustStoreType, TrustStores};
 
@@ -27,8 +28,7 @@ pub(super) fn check_authentic_timestamp(
     if envelope.signing_scheme() == SigningScheme::SigningAuthority {
         return (check_signing_authority(envelope), None);
     }
-    let is_tsa = |reference: &&TrustStoreRef| reference.store_type() == TrustStoreType::Tsa;
-    let tsa_stores: Vec<&TrustStoreRef> = statement.trust_stores().iter().filter(is_tsa).collect();
+    let tsa_stores = find_tsa_stores(statement);
     // AT-1: without a tsa store a token is not looked at, and the current time is what counts.
     if tsa_stores.is_empty() {
         let mut finding = check_current_time(chain, now);
@@ -38,14 +38,45 @@ pub(super) fn check_authentic_timestamp(
         return (finding, None);
     }
     // AT-2.
-    if statement.verify_timestamp() == VerifyTimestamp::AfterCertExpiry && !chain.iter().any(|c| now > c.not_after()) {
+    if !needs_token(chain, statement, now) {
         return (check_current_time(chain, now), None);
     }
     // AT-3: from here on only a token will do, also for certificates that are valid now.
-    match check_token(envelope, &tsa_stores, stores, revocation) {
+    match check_token(envelope, &tsa_stores, stores, revocation, now) {
         Ok((finding, timestamp)) => (finding, Some(timestamp)),
         Err(finding) => (finding, None),
     }
+}
+
+fn find_tsa_stores(statement: &Statement) -> Vec<&TrustStoreRef> {
+    let is_tsa = |reference: &&TrustStoreRef| reference.store_type() == TrustStoreType::Tsa;
+    statement.trust_stores().iter().filter(is_tsa).collect()
+}
+
+/// AT-2, if there is a tsa store.
+fn needs_token(chain: &[Certificate], statement: &Statement, now: Timestamp) -> bool {
+    statement.verify_timestamp() != VerifyTimestamp::AfterCertExpiry || chain.iter().any(|c| now > c.not_after())
+}
+
+/// The chain of the authority whose token counts, if there is one and it is trusted.
+pub(super) fn find_authority_chain(
+    envelope: &Envelope,
+    statement: &Statement,
+    stores: &TrustStores,
+    now: Timestamp,
+) -> Option<Vec<Certificate>> {
+    let tsa_stores = find_tsa_stores(statement);
+    let is_needed = envelope.signing_scheme() == SigningScheme::X509
+        && !tsa_stores.is_empty()
+        && needs_token(envelope.certificate_chain(), statement, now);
+    if !is_needed {
+        return None;
+    }
+    let token = Token::open(envelope.timestamp_token()?, envelope.signature()).ok()?;
+    let trusted = load(&tsa_stores, stores).ok()?;
+    let roots: Vec<&Certificate> = trusted.iter().map(|(_, root)| *root).collect();
+    let TrustedToken { timestamp, chain } = token.trust(&roots).ok()?;
+    check_range(&timestamp, envelope.certificate_chain()).ok().map(|()| chain)
 }
 
 /// AT-3 to AT-15. What is wrong with the token itself comes first: it fails whatever is trusted.
@@ -54,6 +85,7 @@ fn check_token(
     tsa_stores: &[&TrustStoreRef],
     stores: &TrustStores,
     revocation: &RevocationAnswers,
+    now: Timestamp,
 ) -> Result<(Finding, VerifiedTimestamp), Finding> {
     let invalid = |why: &dyn fmt::Display| {
         Finding::failed(Reason::TimestampInvalid, format!("the timestamp of the signature is not accepted: {why}"))
@@ -68,11 +100,11 @@ fn check_token(
     let roots: Vec<&Certificate> = trusted.iter().map(|(_, root)| *root).collect();
     let TrustedToken { timestamp, chain } = token.trust(&roots).map_err(|error| invalid(&error))?;
     check_range(&timestamp, envelope.certificate_chain()).map_err(|problem| invalid(&problem))?;
-    let note = check_authority_revocation(&chain, revocation)?;
+    let (note, until) = check_authority_revocation(&chain, revocation, now)?;
     let store = trusted.iter().find(|(_, root)| chain.last() == Some(*root)).map(|(reference, _)| *reference);
     let store = store.map_or_else(String::new, |reference| format!(" ({reference})"));
     let message = format!("timestamped {} by {}{store}; {note}", timestamp.time, text(timestamp.authority.subject()));
-    Ok((Finding::passed(message), timestamp))
+    Ok((Finding::passed(message).until(until), timestamp))
 }
 
 /// AT-15, as for the stores of the signing certificates: one that cannot be used leaves the question open. A root that
@@ -109,19 +141,24 @@ fn check_range(timestamp: &VerifiedTimestamp, chain: &[Certificate]) -> Result<(
     Ok(())
 }
 
-/// AT-14: no certificate of the authority's chain is revoked, whatever the statement's action for revocation is. This
-/// version asks nobody, so a chain that names anybody to ask is undecided. Returns what to note if it passes.
-fn check_authority_revocation(chain: &[Certificate], revocation: &RevocationAnswers) -> Result<&'static str, Finding> {
-    let RevocationAnswers {} = revocation;
-    match find_revocable(chain) {
-        None => Ok("no certificate of the timestamp authority names a revocation endpoint: nothing to check"),
-        Some(certificate) => {
-            let message = format!(
-                "the timestamp is sound, but the timestamp authority's certificate {} says where to ask for its \
-                 revocation, and this version does not ask yet",
-                text(certificate.subject())
-            );
-            Err(Finding::unknown(Reason::RevocationUnknown, message))
+/// AT-14: no certificate of the authority's chain is revoked, whatever the statement's action for revocation is.
+/// Returns what to note if it passes, and when the clock may change that.
+fn check_authority_revocation(
+    chain: &[Certificate],
+    answers: &RevocationAnswers,
+    now: Timestamp,
+) -> Result<(String, Option<Timestamp>), Finding> {
+    let ChainStatus { finding, message, until } = judge_chain(chain, answers, None, now);
+    let sound = "the timestamp is sound, but in the chain of the timestamp authority";
+    match finding {
+        ChainFinding::Good(evidence) if evidence.method == RevocationMethod::None => {
+            let note = "no certificate of the timestamp authority names a revocation endpoint: nothing to check";
+            Ok((note.to_owned(), until))
+        }
+        ChainFinding::Good(_) => Ok((format!("in the chain of the timestamp authority {message}"), until)),
+        ChainFinding::Revoked(_) => Err(Finding::failed(Reason::Revoked, format!("{sound} {message}")).until(until)),
+        ChainFinding::Unknown => {
+            Err(Finding::unknown(Reason::RevocationUnknown, format!("{sound} {message}")).until(until))
         }
     }
 }

@@ -3,6 +3,7 @@
 //! necessary (X.690 section 8.1.3).
 
 use super::TimestampError;
+use crate::asn1::shortest_length;
 
 /// Deepest nesting. A limit of ours: real tokens have 18 levels, most of them in certificates.
 const MAX_DEPTH: u8 = 32;
@@ -88,21 +89,6 @@ fn split_length(bytes: &[u8]) -> Result<(usize, &[u8]), &'static str> {
         }
         _ => Err("has a length of more than four bytes"),
     }
-}
-
-/// An element in DER, of a tag of one byte.
-pub(super) fn tlv(identifier: u8, content: &[u8]) -> Vec<u8> {
-    [&[identifier], shortest_length(content.len()).as_slice(), content].concat()
-}
-
-/// X.690 section 10.1.
-fn shortest_length(length: usize) -> Vec<u8> {
-    if let Ok(short @ 0..=0x7f) = u8::try_from(length) {
-        return vec![short];
-    }
-    let bytes: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
-    let first = u8::try_from(bytes.len()).map_or(u8::MAX, |count| 0x80 | count);
-    [vec![first], bytes].concat()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::tst_info::{parse_generalized_time, parse_hash};
 use super::{Signer, TimestampError, malformed};
 use crate::Timestamp;
 use crate::algorithm::Hash;
-use crate::asn1::{Elements, context};
+use crate::asn1::{Elements, context, tlv};
 use crate::certificate::Certificate;
 
 /// Most certificates in a token. A limit of ours: real tokens have one to four.
@@ -308,7 +308,7 @@ impl<'a> Attributes<'a> {
     fn to_der(&self) -> Vec<u8> {
         let mut sorted = self.raw.clone();
         sorted.sort_unstable();
-        super::ber::tlv(SET, &sorted.concat())
+        tlv(SET, &sorted.concat())
     }
 }
 

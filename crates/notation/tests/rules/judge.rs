@@ -15,7 +15,7 @@ use crate::support::{NOW, SIGNER, judged, policy, stores, target, time, trusting
 
 const TOKEN: &str = "io.cncf.notary.timestampSignature";
 
-fn parse(jws: &Jws) -> Envelope {
+pub(crate) fn parse(jws: &Jws) -> Envelope {
     Envelope::parse(MEDIA_TYPE_JWS, &jws.sign()).expect("a sound envelope")
 }
 

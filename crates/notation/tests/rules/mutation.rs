@@ -36,14 +36,14 @@ fn good() -> &'static Good {
 
 /// Changes to bytes: where (as a fraction), how.
 #[derive(Clone, Debug)]
-enum Change {
+pub(crate) enum Change {
     Flip(f64, u8),
     Remove(f64, usize),
     Insert(f64, Vec<u8>),
     Repeat(f64, usize),
 }
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
     let place = 0.0..1.0_f64;
     let change = prop_oneof![
         4 => (place.clone(), 1..=255_u8).prop_map(|(at, bits)| Change::Flip(at, bits)),
@@ -55,7 +55,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // a place in the bytes
-fn changed(bytes: &[u8], changes: &[Change]) -> Vec<u8> {
+pub(crate) fn changed(bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     for change in changes {
         let place = |at: f64, out: &[u8]| ((out.len() as f64) * at) as usize;

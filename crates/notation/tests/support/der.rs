@@ -12,9 +12,18 @@ pub(crate) fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     match length {
         0..=0x7f => out.push(u8::try_from(length).expect("short")),
         0x80..=0xff => out.extend([0x81, u8::try_from(length).expect("one byte")]),
-        _ => {
+        0x100..=0xffff => {
             out.push(0x82);
             out.extend(u16::try_from(length).expect("two bytes").to_be_bytes());
+        }
+        _ => {
+            out.push(0x84);
+            out.extend(u32::try_from(length).expect("four bytes").to_be_bytes());
+            // The shortest form, which DER demands.
+            if length <= 0x00ff_ffff {
+                out[1] = 0x83;
+                out.remove(2);
+            }
         }
     }
     out.extend(value);

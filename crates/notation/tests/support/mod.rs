@@ -8,6 +8,7 @@ pub(crate) mod der;
 pub(crate) mod jws;
 pub(crate) mod key;
 pub(crate) mod pki;
+pub(crate) mod revocation;
 pub(crate) mod tsa;
 
 use sealwatch_notation::{
@@ -73,5 +74,16 @@ pub(crate) fn stores(stores: &[(&str, &[u8])]) -> TrustStores {
 
 /// Judges by the first statement of a policy, about the artifact of the tests.
 pub(crate) fn judged(envelope: &Envelope, policy: &TrustPolicyDocument, stores: &TrustStores, now: &str) -> Outcome {
-    judge(envelope, &target(), &policy.statements()[0], stores, &RevocationAnswers::default(), time(now))
+    judged_with(envelope, policy, stores, &RevocationAnswers::default(), now)
+}
+
+/// The same with what was heard about revocation.
+pub(crate) fn judged_with(
+    envelope: &Envelope,
+    policy: &TrustPolicyDocument,
+    stores: &TrustStores,
+    answers: &RevocationAnswers,
+    now: &str,
+) -> Outcome {
+    judge(envelope, &target(), &policy.statements()[0], stores, answers, time(now))
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What was heard about revocation: bytes as they came, of which nothing is believed yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::crl::RevocationList;
+use super::error::RevocationError;
+use super::questions::is_askable;
+use super::{MAX_BROUGHT_CRLS, MAX_OCSP_RESPONSE_BYTES};
+use crate::certificate::{Certificate, text};
+
+/// What OCSP responders and revocation lists said. Whoever fills it says where each answer came from, and whom it was
+/// asked about; whether it is authentic, about the right certificate and of today is [`judge`](crate::judge())'s part.
+///
+/// Without an answer for what a chain names, the judgement is `RevocationUnknown`. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RevocationAnswers {
+    /// By URL and SHA-256 of the certificate.
+    ocsp: BTreeMap<(String, String), Answer<Arc<[u8]>>>,
+    /// By URL.
+    lists: BTreeMap<String, Answer<RevocationList>>,
+    brought: Vec<RevocationList>,
+}
+
+/// What came, or why nothing did.
+type Answer<T> = Result<T, RevocationError>;
+
+impl RevocationAnswers {
+    /// Takes what the OCSP responder at `url` answered to the question about `certificate`: the body, or why there is
+    /// none, as a phrase for messages. A body of more than [`MAX_OCSP_RESPONSE_BYTES`] is not kept. Takes the place of
+    /// an earlier answer.
+    pub fn insert_ocsp(&mut self, url: &str, certificate: &Certificate, response: Result<Vec<u8>, String>) {
+        let answer = match response {
+            Ok(body) if body.len() > MAX_OCSP_RESPONSE_BYTES => {
+                let size = body.len();
+                Err(RevocationError::TooLarge { what: "OCSP response", size, max: MAX_OCSP_RESPONSE_BYTES })
+            }
+            Ok(body) => Ok(Arc::from(body)),
+            Err(why) => Err(not_fetched(url, &why)),
+        };
+        self.ocsp.insert((url.to_owned(), certificate.sha256().to_owned()), answer);
+    }
+
+    /// Takes the revocation list, or the delta of one, that is at `url`, or why there is none, as a phrase for
+    /// messages. (What cannot be parsed is such a reason too.) Takes the place of an earlier answer.
+    pub fn insert_crl(&mut self, url: &str, list: Result<RevocationList, String>) {
+        self.lists.insert(url.to_owned(), list.map_err(|why| not_fetched(url, &why)));
+    }
+
+    /// Takes a revocation list that the user brought. It stands for a list at any distribution point of a certificate
+    /// of its issuer that it covers, and is looked at too if such a certificate names no source at all.
+    ///
+    /// # Errors
+    /// If there are [`MAX_BROUGHT_CRLS`] already.
+    pub fn bring_crl(&mut self, list: RevocationList) -> Result<(), RevocationError> {
+        if self.brought.len() >= MAX_BROUGHT_CRLS {
+            return Err(RevocationError::TooMany { what: "revocation lists that were brought", max: MAX_BROUGHT_CRLS });
+        }
+        self.brought.push(list);
+        Ok(())
+    }
+
+    /// RV-8: what is not http is no answer, whoever inserted it.
+    pub(super) fn ocsp(&self, url: &str, certificate: &Certificate) -> Result<&[u8], RevocationError> {
+        check_askable(url)?;
+        match self.ocsp.get(&(url.to_owned(), certificate.sha256().to_owned())) {
+            Some(answer) => answer.as_deref().map_err(RevocationError::clone),
+            None => Err(RevocationError::NotAsked { url: text(url) }),
+        }
+    }
+
+    /// RV-15: likewise.
+    pub(super) fn list(&self, url: &str) -> Result<&RevocationList, RevocationError> {
+        check_askable(url)?;
+        match self.lists.get(url) {
+            Some(answer) => answer.as_ref().map_err(RevocationError::clone),
+            None => Err(RevocationError::NotAsked { url: text(url) }),
+        }
+    }
+
+    pub(super) fn brought(&self) -> &[RevocationList] {
+        &self.brought
+    }
+}
+
+fn not_fetched(url: &str, why: &str) -> RevocationError {
+    RevocationError::NotFetched { url: text(url), why: text(why) }
+}
+
+fn check_askable(url: &str) -> Result<(), RevocationError> {
+    if is_askable(url) { Ok(()) } else { Err(RevocationError::NotAskable { url: text(url) }) }
+}
