@@ -61,6 +61,8 @@ fn notations_own_chains_are_asked_about_where_they_say() {
         let chain = parse_certificates(&vectors.read(file)).expect(file);
         RevocationQuestions::of([chain.as_slice()]).iter().map(|question| question.url.clone()).collect()
     };
-    assert_eq!(urls(&format!("{CRL}/certchain_with_crl.pem")), [LEAF_URL, MIDDLE_URL]);
+    // The intermediate names a responder too.
+    let asked = [LEAF_URL, "http://localhost.test/ocsp", MIDDLE_URL];
+    assert_eq!(urls(&format!("{CRL}/certchain_with_crl.pem")), asked);
     assert_eq!(urls(&format!("{OCSP}/certchain_with_ocsp.pem")), ["http://localhost:10087"]);
 }
