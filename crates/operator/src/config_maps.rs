@@ -91,7 +91,8 @@ impl ConfigMaps {
     }
 }
 
-fn values_of(found: ConfigMap) -> Values {
+/// The values of a ConfigMap, text and binary alike.
+pub fn values_of(found: ConfigMap) -> Values {
     let text = found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
     let binary = found.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
     text.chain(binary).collect()

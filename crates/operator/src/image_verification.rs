@@ -62,7 +62,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
                 Reason::TrustPolicyNotFound,
                 format!("there is no TrustPolicy {name:?} in this namespace"),
             );
-            write(&image, &context, &memory, &conclusion, None, now).await?;
+            write(&image, &context, &memory, &conclusion, None, None, now).await?;
             return Ok(Action::await_change());
         }
     };
@@ -83,7 +83,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
         return Ok(Action::requeue(wait.min(grace)));
     }
     // Write (speaks to the API server).
-    write(&image, &context, &memory, &judged.conclusion, case.found, now).await?;
+    write(&image, &context, &memory, &judged.conclusion, Some(&policy), case.found, now).await?;
     // Report to the policy (speaks to nobody).
     if report(&memory, &policy, judged) && ours {
         context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
@@ -161,6 +161,7 @@ async fn write(
     context: &Context,
     memory: &Shared,
     conclusion: &Conclusion,
+    policy: Option<&Policy>,
     found: Option<&Found>,
     now: Timestamp,
 ) -> Result<(), ApplyError> {
@@ -169,7 +170,6 @@ async fn write(
     let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());
     let running = found.map(|found| &found.running);
     let next = status::next(&previous, conclusion, running, image.metadata.generation.unwrap_or_default(), now);
-    let policy = context.policies.find(&image.namespace().unwrap_or_default(), &image.spec.trust_policy_ref.name);
     let interval = policy.map(|policy| policy.interval).unwrap_or_default();
     let foreign = stands != previous;
     if foreign || status::worth_writing(&previous, &next, interval) {

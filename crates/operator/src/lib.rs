@@ -21,6 +21,7 @@ pub mod trust_policy;
 pub mod trust_store;
 pub mod watches;
 
+pub use config_maps::values_of;
 pub use context::Settings;
 pub use policy::document;
 pub use run::{Options, RunError, run};

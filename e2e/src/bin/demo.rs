@@ -3,32 +3,26 @@
 //! `./just demo`: Sealwatch at work on real parts, in about a minute.
 #![expect(clippy::print_stdout, reason = "the demo is there to be read")]
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use kube::api::{DeleteParams, PostParams};
-use kube::{Api, Client, ResourceExt};
-use sealwatch_api::{ImageVerification, TrustPolicy};
+use sealwatch_api::ImageVerification;
 use sealwatch_e2e::scene::{self, Images, PRODUCTS, Pki, Signed};
-use sealwatch_e2e::stage::{self, finished};
+use sealwatch_e2e::stage::{self, ACCOUNT, Seen, Stage};
 use sealwatch_e2e::testenv::pki::KeyKind;
-use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
 use sealwatch_e2e::testenv::{
-    self, Cluster, Format, Identity, Notation, OperatorOptions, OperatorProcess, Options, Registry, Request, Result,
-    SignOptions,
+    self, Cluster, Format, Notation, OperatorProcess, Options, Registry, Request, Result, SignOptions,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Where the demo plays.
 const NAMESPACE: &str = "azure-iot-operations";
 /// The trust policy's name.
 const POLICY: &str = "microsoft";
-/// How long each step may take.
-const STEP: Duration = Duration::from_secs(30);
-/// How often the API server is asked whether a step is done.
-const POLL: Duration = Duration::from_millis(100);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,9 +56,9 @@ async fn demo() -> Result<()> {
     }
 
     caption("The CRDs and the operator's RBAC are applied, and the operator starts under them");
-    let stage = Stage::set(cluster).await?;
-    let mut operator = stage.operator(folder.path(), &registry).await?;
-    let outcome = stage.play(&registry, &notation, &pki, &images, &operator, &caption).await;
+    let demo = Demo::set(cluster, folder).await?;
+    let mut operator = demo.stage.operator_for(None, ACCOUNT, &[&registry], &[]).await?;
+    let outcome = demo.play(&registry, &notation, &pki, &images, &operator, &caption).await;
     if outcome.is_err() {
         let log = operator.log();
         let last = log.lines().count().saturating_sub(40);
@@ -72,46 +66,26 @@ async fn demo() -> Result<()> {
         log.lines().skip(last).for_each(|line| println!("{line}"));
     }
     let ended = operator.terminate(Duration::from_secs(20)).await;
-    stage.clear().await?;
+    demo.clear().await?;
     outcome?;
     caption(&format!("The operator ended on SIGTERM with {}; nothing is left running", ended?));
     Ok(())
 }
 
-/// The cluster, prepared.
-struct Stage {
-    cluster: Cluster,
-    client: Client,
+/// The demo on its stage.
+struct Demo {
+    stage: Stage,
 }
 
-impl Stage {
-    async fn set(cluster: Cluster) -> Result<Self> {
-        let client = cluster.client();
-        let stage = Self { cluster, client };
-        stage::install(&stage.cluster).await?;
-        Ok(stage)
-    }
-
-    async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        stage::run(&self.cluster, args).await
+impl Demo {
+    async fn set(cluster: Cluster, folder: TempDir) -> Result<Self> {
+        stage::install(&cluster).await?;
+        Ok(Self { stage: Stage { cluster, namespace: NAMESPACE.to_owned(), folder } })
     }
 
     async fn apply(&self, object: &Value) -> Result<()> {
-        let args = ["apply", "-n", NAMESPACE, "-f", "-"];
-        let output = self.cluster.kubectl_with_input(&args, &object.to_string()).await?;
-        print!("       {}", finished("kubectl apply", &output)?);
+        print!("       {}", self.stage.apply(object).await?);
         Ok(())
-    }
-
-    async fn operator(&self, folder: &Path, registry: &Registry) -> Result<OperatorProcess> {
-        let (namespace, name) = stage::ACCOUNT;
-        let account = Identity::ServiceAccount { namespace, name };
-        let kubeconfig = self.cluster.kubeconfig_for(account).await?;
-        let registries = scene::registries_yaml(folder, &[registry])?;
-        let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig"];
-        let mut args: Vec<String> = args.map(str::to_owned).into();
-        args.extend([kubeconfig.display().to_string(), "--registries".into(), registries.display().to_string()]);
-        OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
     }
 
     async fn play(
@@ -127,16 +101,14 @@ impl Stage {
         caption(&format!("Namespace {NAMESPACE} with a pod for each image (statuses as a kubelet writes them)"));
         self.create_namespace().await?;
         for (signed, image) in images.iter() {
-            let container = ContainerSpec::new("main", &image.reference, image.by_digest());
-            pods::run(&self.client, NAMESPACE, &format!("{}-0", signed.short()), &[container]).await?;
+            self.stage.run_pod(&format!("{}-0", signed.short()), image).await?;
         }
 
         caption("The seed's trust policy is applied, with its root certificate in a ConfigMap");
         self.apply(&scene::roots(pki.root.certificate_pem())).await?;
         self.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
-        self.wait("a verdict for every image", |policy, images| {
-            settled(policy, images)
-                && Signed::ALL.iter().all(|signed| reason(images, *signed) == Some(signed.expected()))
+        self.wait("a verdict for every image", |seen| {
+            settled(seen) && Signed::ALL.iter().all(|signed| seen.reason(signed.short()) == signed.expected())
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
@@ -150,8 +122,8 @@ impl Stage {
         *identities = json!([format!("x509.subject: {}", scene::OPERATIONS)]);
         self.apply(&scene::trust_policy(POLICY, &document)).await?;
         let second = Signed::BySecondIdentity;
-        self.wait("the verdict on the second identity", |policy, images| {
-            settled(policy, images) && reason(images, second) == Some("UntrustedIdentity")
+        self.wait("the verdict on the second identity", |seen| {
+            settled(seen) && seen.reason(second.short()) == "UntrustedIdentity"
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
@@ -163,12 +135,12 @@ impl Stage {
         notation.sign(&unsigned.by_digest(), &pki.operations, &SignOptions::format(Format::Cose)).await?;
         registry.clear_access_log();
         let request = format!("sealwatch.dev/requestedAt={}", jiff::Timestamp::now());
-        self.kubectl(&["annotate", "-n", NAMESPACE, "tp", POLICY, &request, "--overwrite"]).await?;
-        self.wait("the verdict on the image that is signed now", |policy, images| {
-            let handled = policy.status.as_ref().and_then(|status| status.last_handled_requested_at.as_deref());
-            settled(policy, images)
-                && request.ends_with(handled.unwrap_or("never"))
-                && reason(images, Signed::Not) == Some("SignatureValid")
+        self.stage.kubectl(&["annotate", "tp", POLICY, &request, "--overwrite"]).await?;
+        self.wait("the verdict on the image that is signed now", |seen| {
+            let handled = seen.policy(POLICY).last_handled_requested_at;
+            settled(seen)
+                && request.ends_with(handled.as_deref().unwrap_or("never"))
+                && seen.reason(Signed::Not.short()) == "SignatureValid"
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
@@ -180,36 +152,30 @@ impl Stage {
     }
 
     async fn create_namespace(&self) -> Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
-        namespaces.create(&PostParams::default(), &namespace).await?;
+        self.namespaces().create(&PostParams::default(), &namespace).await?;
         // Pods are refused before their service account is there.
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
-        let args = ["apply", "-n", NAMESPACE, "-f", "-"];
-        finished("kubectl apply", &self.cluster.kubectl_with_input(&args, &account.to_string()).await?)?;
+        self.stage
+            .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}))
+            .await?;
         Ok(())
     }
 
+    fn namespaces(&self) -> Api<Namespace> {
+        Api::all(self.stage.client())
+    }
+
     /// Waits until what the API server has is as it shall be.
-    async fn wait(&self, what: &str, done: impl Fn(&TrustPolicy, &[ImageVerification]) -> bool) -> Result<()> {
-        let policies: Api<TrustPolicy> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let images: Api<ImageVerification> = Api::namespaced(self.client.clone(), NAMESPACE);
+    async fn wait(&self, what: &str, done: impl Fn(&Seen) -> bool) -> Result<()> {
         let began = Instant::now();
-        while began.elapsed() < STEP {
-            let listed = images.list(&kube::api::ListParams::default()).await?.items;
-            if done(&policies.get(POLICY).await?, &listed) {
-                println!("       {what}: {:.2} s", began.elapsed().as_secs_f64());
-                return Ok(());
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        self.show("kubectl get tp,iv").await?;
-        Err(format!("{what} did not come within {} s", STEP.as_secs()).into())
+        self.stage.until(what, done).await?;
+        println!("       {what}: {:.2} s", began.elapsed().as_secs_f64());
+        Ok(())
     }
 
     async fn show(&self, title: &str) -> Result<()> {
         println!("\n$ {title} -n {NAMESPACE}");
-        print!("{}", self.kubectl(&["get", "tp,iv", "-n", NAMESPACE]).await?);
+        print!("{}", self.stage.kubectl(&["get", "tp,iv"]).await?);
         println!();
         Ok(())
     }
@@ -218,14 +184,13 @@ impl Stage {
     async fn why(&self) -> Result<()> {
         let columns = "custom-columns=REASON:.status.reason,MESSAGE:.status.message";
         println!("$ kubectl get iv -n {NAMESPACE} -o {columns}");
-        println!("{}", self.kubectl(&["get", "iv", "-n", NAMESPACE, "-o", columns]).await?);
+        println!("{}", self.stage.kubectl(&["get", "iv", "-o", columns]).await?);
         Ok(())
     }
 
     /// Takes everything away again, for the case that the cluster is one that stays.
     async fn clear(&self) -> Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        if let Err(error) = namespaces.delete(NAMESPACE, &DeleteParams::default()).await {
+        if let Err(error) = self.namespaces().delete(NAMESPACE, &DeleteParams::default()).await {
             println!("       namespace {NAMESPACE} could not be deleted: {error}");
         }
         Ok(())
@@ -233,23 +198,17 @@ impl Stage {
 }
 
 /// Whether every image has a verdict that belongs to the policy as it is now.
-fn settled(policy: &TrustPolicy, images: &[ImageVerification]) -> bool {
-    let generation = policy.metadata.generation;
-    let status = policy.status.as_ref();
-    let summary = status.and_then(|status| status.summary).unwrap_or_default();
+fn settled(seen: &Seen) -> bool {
+    let generation = seen.policies.first().and_then(|policy| policy.metadata.generation);
+    let status = seen.policy(POLICY);
+    let summary = status.summary.unwrap_or_default();
     let counted = summary.verified + summary.failed + summary.skipped;
     let judged = |image: &ImageVerification| {
         image.status.as_ref().and_then(|status| status.policy.as_ref()).map(|policy| policy.generation) == generation
     };
-    status.is_some_and(|status| status.observed_generation == generation)
+    status.observed_generation == generation
         && usize::try_from(counted).is_ok_and(|counted| counted == Signed::ALL.len())
-        && images.iter().all(judged)
-}
-
-/// The reason that an image's verdict has.
-fn reason(images: &[ImageVerification], signed: Signed) -> Option<&str> {
-    let image = images.iter().find(|image| image.name_any().starts_with(signed.short()))?;
-    Some(image.status.as_ref()?.reason.as_ref()?.as_str())
+        && seen.images.iter().all(judged)
 }
 
 fn tell_requests(when: &str, log: &[Request]) {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{CustomResourceExt as _, ResourceExt as _};
 use sealwatch_api::TrustPolicy;
-use sealwatch_operator::Found;
+use sealwatch_operator::{Found, values_of};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -117,10 +117,7 @@ fn found(policy: &TrustPolicy, config_maps: Vec<ConfigMap>) -> Result<Found, Str
         if policy.namespace().is_some_and(|ours| map.namespace().is_some_and(|theirs| theirs != ours)) {
             continue;
         }
-        let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
-        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
-        let values = Some(Arc::new(text.chain(binary).collect()));
-        if found.insert(name.clone(), values).is_some() {
+        if found.insert(name.clone(), Some(Arc::new(values_of(map)))).is_some() {
             return Err(format!("holds the ConfigMap {name:?} twice"));
         }
     }
