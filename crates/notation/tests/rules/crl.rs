@@ -12,7 +12,7 @@ use crate::support::key::{Kind, key};
 use crate::support::pki::{CRL_SIGN, KEY_CERT_SIGN, Signer, Template, basic_constraints, extension, key_usage};
 use crate::support::revocation::{
     CRL_URL, DELTA_URL, List, answers, crl_at, crl_number, delta_of, entry, freshest_at, invalid_since, issuing_point,
-    leaf_with, point_name, reason,
+    leaf_with, parsed, point_name, reason,
 };
 use crate::support::{NOW, judged_with, policy, stores, time, trusting};
 
@@ -372,7 +372,7 @@ fn a_brought_list_stands_for_a_fetched_one() {
     let bring = |leaf: &Template, fetched: &[(&str, &List)], list: &List| {
         let signer = Signer::with_leaf(leaf);
         let mut answers = answers(&signer, &[], fetched);
-        answers.bring_crl(list.parsed()).expect("room");
+        answers.bring_crl(parsed(list)).expect("room");
         let trust = stores(&[("ca:test", signer.root())]);
         judged_with(&crate::judge::parse(&Jws::new(&signer)), &trusting("strict"), &trust, &answers, NOW)
     };
@@ -399,7 +399,7 @@ fn a_brought_list_stands_for_a_fetched_one() {
 #[test]
 fn no_more_lists_than_the_limit_can_be_brought() {
     let mut answers = RevocationAnswers::default();
-    let list = List::new().parsed();
+    let list = parsed(&List::new());
     for _ in 0..MAX_BROUGHT_CRLS {
         answers.bring_crl(list.clone()).expect("room");
     }
@@ -430,7 +430,7 @@ fn an_issuer_with_crl_sign_may_sign_lists() {
 /// RV-16: that one issuer made a list is remembered, and says nothing about another of the same name.
 #[test]
 fn a_list_that_was_authentic_for_one_issuer_is_not_so_for_another() {
-    let list = List::new().parsed();
+    let list = parsed(&List::new());
     let judged = |kind: Kind| {
         let root = Template { key: kind, issuer_key: kind, ..Template::root() };
         let signer = Signer::with_chain(&[&Template { issuer_key: kind, ..leaf() }, &root]);

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A generator of certificates and signature envelopes in which any field can be made wrong. It shares no code with
-//! what it tests: DER is written by hand here, JSON and CBOR by their libraries.
-#![allow(dead_code)] // not every test binary breaks everything
+//! From the bytes of the fixtures to the types of the crate under test.
+#![allow(dead_code, unused_imports)] // not every test binary needs everything
 
-pub(crate) mod cose;
-pub(crate) mod der;
-pub(crate) mod jws;
-pub(crate) mod key;
-pub(crate) mod pki;
+pub(crate) use sealwatch_fixtures::{CONTENT_TYPE, NOW, SIGNER, cose, der, jws, key, payload, pki};
+
 pub(crate) mod revocation;
 pub(crate) mod tsa;
 
@@ -16,13 +12,6 @@ use sealwatch_notation::{
     judge, parse_certificates,
 };
 
-/// The time of most judgements.
-pub(crate) const NOW: &str = "2026-11-22T12:00:00Z";
-/// The subject of the leaf that most tests sign with.
-pub(crate) const SIGNER: &str = "CN=Azure IoT Operations,O=Microsoft Corporation,L=Redmond,ST=Washington,C=US";
-
-pub(crate) const CONTENT_TYPE: &str = "application/vnd.cncf.notary.payload.v1+json";
-
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().expect("a time of the test")
 }
@@ -30,18 +19,10 @@ pub(crate) fn time(text: &str) -> Timestamp {
 /// The artifact that the tests sign.
 pub(crate) fn target() -> TargetArtifact {
     TargetArtifact {
-        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
-        digest: format!("sha256:{}", "5a".repeat(32)),
-        size: 1024,
+        media_type: sealwatch_fixtures::TARGET_MEDIA_TYPE.to_owned(),
+        digest: sealwatch_fixtures::target_digest(),
+        size: sealwatch_fixtures::TARGET_SIZE,
     }
-}
-
-/// The payload that says so.
-pub(crate) fn payload() -> Vec<u8> {
-    let TargetArtifact { media_type, digest, size } = target();
-    serde_json::json!({"targetArtifact": {"mediaType": media_type, "digest": digest, "size": size}})
-        .to_string()
-        .into_bytes()
 }
 
 /// A policy with one statement, from the inside of its JSON object.
