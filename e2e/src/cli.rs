@@ -112,7 +112,7 @@ impl Desk {
     /// # Errors
     /// A file cannot be written.
     pub fn notation_policy(&self, document: &Value) -> Result<Vec<String>> {
-        self.notation.trust(&document.to_string(), &[(STORE, self.pki.root.certificate_pem())])?;
+        self.notation.trust(&document.to_string(), &[(&format!("ca:{STORE}"), self.pki.root.certificate_pem())])?;
         let policy = self.write("trustpolicy.json", &document.to_string())?;
         let store = self.folder.path().join("truststore").display().to_string();
         Ok(["--policy".to_owned(), policy, "--trust-store".to_owned(), store].into())

@@ -206,7 +206,9 @@ async fn sign(
         Signed::ByOtherRoot => (&pki.impostor, Format::Cose),
     };
     let expiry = (signed == Signed::Expired).then_some(SHORT);
-    notation.sign(&image.by_digest(), key, &SignOptions { format, referrers_api, expiry }).await?;
+    notation
+        .sign(&image.by_digest(), key, &SignOptions { format, referrers_api, expiry, ..SignOptions::default() })
+        .await?;
     if signed == Signed::Tampered {
         tamper::change_signature(registry, image, referrers_api).await?;
     }

@@ -6,6 +6,7 @@
 //!   this checkout;
 //! * [`Registry`]: a registry with the Referrers API or one without it, each with an access log;
 //! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
+//! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`pods`]: pods as a kubelet reports them;
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
@@ -19,13 +20,16 @@ pub mod pki;
 pub mod pods;
 mod process;
 mod registry;
+mod server;
 pub mod supervisor;
+mod timestamping;
 mod tools;
 
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{PushedImage, Registry, Request};
+pub use timestamping::TimestampAuthority;
 
 use std::io::Write;
 

@@ -210,7 +210,7 @@ async fn signs_and_verifies(registry: &Registry, referrers_api: bool) -> Result<
         "trustStores": ["ca:test"],
         "trustedIdentities": ["x509.subject: CN=Azure IoT Operations,O=Microsoft Corporation,L=Redmond,ST=Washington,C=US"],
     }] });
-    notation.trust(&policy.to_string(), &[("test", root.certificate_pem())])?;
+    notation.trust(&policy.to_string(), &[("ca:test", root.certificate_pem())])?;
 
     let cases = [
         ("jws", Format::Jws, root.issue(&MICROSOFT, KeyKind::EcP256, Validity::default())?, true),
@@ -219,7 +219,7 @@ async fn signs_and_verifies(registry: &Registry, referrers_api: bool) -> Result<
     ];
     for (name, format, key, trusted) in cases {
         let image = registry.push_image("team/app", name, name).await?;
-        let options = SignOptions { format, referrers_api, expiry: None };
+        let options = SignOptions { format, referrers_api, ..SignOptions::default() };
         notation.sign(&image.by_digest(), &key, &options).await?;
         let output = notation.verify(&image.by_digest()).await?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -31,11 +31,13 @@ pub struct SignOptions {
     pub referrers_api: bool,
     /// How long the signature is valid, in whole seconds from 1 s; `None` is without end.
     pub expiry: Option<Duration>,
+    /// Whom to ask for a timestamp of the signature: the authority's URL, and its root in PEM.
+    pub timestamp: Option<(String, String)>,
 }
 
 impl Default for SignOptions {
     fn default() -> Self {
-        Self { format: Format::Jws, referrers_api: true, expiry: None }
+        Self { format: Format::Jws, referrers_api: true, expiry: None, timestamp: None }
     }
 }
 
@@ -81,22 +83,28 @@ impl Notation {
         if let Some(expiry) = options.expiry {
             command.arg("--expiry").arg(format!("{}s", expiry.as_secs()));
         }
+        if let Some((url, root_pem)) = &options.timestamp {
+            let root = config.join("timestamp-root.pem");
+            fs::write(&root, root_pem)?;
+            command.args(["--timestamp-url", url, "--timestamp-root-cert"]).arg(root);
+        }
         let output = command.arg(reference).output().await?;
         if output.status.success() { Ok(()) } else { Err(failure("sign", reference, &output).into()) }
     }
 
-    /// Writes a trust policy document, and trust stores of type `ca` by name with their PEM certificates.
+    /// Writes a trust policy document, and trust stores by `type:name` with their PEM certificates.
     ///
     /// # Errors
-    /// A file cannot be written.
-    pub fn trust(&self, trust_policy_json: &str, ca_stores: &[(&str, &str)]) -> Result<()> {
+    /// A file cannot be written, or a store has no type.
+    pub fn trust(&self, trust_policy_json: &str, trust_stores: &[(&str, &str)]) -> Result<()> {
         let config = self.trust_folder();
-        let stores = config.join("truststore/x509/ca");
+        let stores = config.join("truststore/x509");
         if stores.exists() {
             fs::remove_dir_all(&stores)?;
         }
-        for (name, pem) in ca_stores {
-            let store = stores.join(name);
+        for (reference, pem) in trust_stores {
+            let (kind, name) = reference.split_once(':').ok_or("the trust store has no type")?;
+            let store = stores.join(kind).join(name);
             fs::create_dir_all(&store)?;
             fs::write(store.join("certificates.pem"), pem)?;
         }

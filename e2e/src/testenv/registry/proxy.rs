@@ -2,9 +2,8 @@
 
 //! A reverse proxy that writes down each request.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,20 +11,18 @@ use axum::extract::State;
 use axum::http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
-use tokio::sync::oneshot;
 
 use super::Request;
 use crate::testenv::Result;
+use crate::testenv::server::Server;
 
 /// The largest body that is passed on; the images of the tests are far smaller.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
-/// The proxy, in a thread with a runtime of its own: a test may block its runtime while it waits for `notation`.
 #[derive(Debug)]
 pub(super) struct Proxy {
-    address: SocketAddr,
+    server: Server,
     log: Log,
-    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 type Log = Arc<Mutex<Vec<Request>>>;
@@ -39,29 +36,14 @@ struct Forward {
 
 impl Proxy {
     pub(super) fn start(backend: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let log = Log::default();
         let forward = Forward { client: client()?, backend, log: Arc::clone(&log) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                let router = Router::new().fallback(pass_on).with_state(forward);
-                // Not a graceful end: that would wait for clients that keep their connections.
-                tokio::select! {
-                    _ = axum::serve(listener, router) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Self { address, log, running: Some((stop, thread)) })
+        let server = Server::start(Router::new().fallback(pass_on).with_state(forward))?;
+        Ok(Self { server, log })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     pub(super) fn log(&self) -> Vec<Request> {
@@ -73,17 +55,7 @@ impl Proxy {
     }
 
     pub(super) fn stop(&mut self) {
-        if let Some((stop, thread)) = self.running.take() {
-            drop(stop);
-            // A panic in there has been printed already.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.stop();
+        self.server.stop();
     }
 }
 
