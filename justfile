@@ -88,11 +88,12 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: config/crd, docs/reasons.md, docs/api.md
+# Write what is generated and committed: config/crd, docs/reasons.md, docs/api.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
     cargo run --quiet --locked -p sealwatch-api --example reference docs
+    cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
 
 # Fail if what is generated and committed is out of date
 [group('generate')]
