@@ -10,8 +10,10 @@ use operations::Operation;
 #[allow(clippy::print_stdout)] // the names of what was counted, in order, for dev/bench-core
 fn main() {
     for operation in operations::all() {
-        // What is made at the first time and kept is not counted.
-        operation.run();
+        // What is made at the first time and kept is not counted; nor is how the heap settles.
+        for _ in 0..3 {
+            operation.run();
+        }
         measured(&operation);
         match &operation.bare {
             Some(bare) => println!("{} {bare}", operation.name),
