@@ -67,6 +67,11 @@ cluster: needs (tools "kube")
     @echo "its supervisor's process id, its address and its kubeconfig follow; Ctrl-D ends it" >&2
     cargo run --quiet --locked -p sealwatch-e2e --bin testenv-supervisor -- hold
 
+# Speed of crates/notation: instructions (needs valgrind) and times; writes bench/core.md
+[group('bench')]
+bench-core:
+    @dev/bench-core
+
 # Format everything
 [group('check')]
 fmt:

@@ -63,8 +63,8 @@ impl<'a> Elements<'a> {
     /// The value of the next element, which must be an object identifier.
     pub(crate) fn oid(&mut self) -> der::Result<&'a [u8]> {
         let value = self.value(Tag::ObjectIdentifier)?;
-        match dotted(value) {
-            Some(_) => Ok(value),
+        match walk_arcs(value, |_| ()) {
+            Some(()) => Ok(value),
             None => Err(Tag::ObjectIdentifier.value_error().into()),
         }
     }
@@ -102,6 +102,16 @@ pub(crate) fn check_padding(bits: &BitStringRef<'_>) -> der::Result<()> {
 /// more than 31 bits, as in Go.
 pub(crate) fn dotted(value: &[u8]) -> Option<String> {
     let mut arcs = Vec::new();
+    walk_arcs(value, |arc| arcs.push(arc))?;
+    let (first, rest) = arcs.split_first()?;
+    // The first two arcs share one number.
+    let top = (*first / 40).min(2);
+    let second = first.checked_sub(top.checked_mul(40)?)?;
+    Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))
+}
+
+/// Calls `take` with each number of an object identifier. None if it is not one, at whatever place that shows.
+fn walk_arcs(value: &[u8], mut take: impl FnMut(i32)) -> Option<()> {
     let mut arc: u32 = 0;
     let mut is_first_byte = true;
     for byte in value {
@@ -111,18 +121,11 @@ pub(crate) fn dotted(value: &[u8]) -> Option<String> {
         arc = arc.checked_mul(128)?.checked_add(u32::from(byte & 0x7f))?;
         is_first_byte = byte & 0x80 == 0;
         if is_first_byte {
-            arcs.push(i32::try_from(arc).ok()?);
+            take(i32::try_from(arc).ok()?);
             arc = 0;
         }
     }
-    let (first, rest) = arcs.split_first()?;
-    if !is_first_byte {
-        return None;
-    }
-    // The first two arcs share one number.
-    let top = (*first / 40).min(2);
-    let second = first.checked_sub(top.checked_mul(40)?)?;
-    Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))
+    (is_first_byte && !value.is_empty()).then_some(())
 }
 
 /// An element in DER, of a tag of one byte.

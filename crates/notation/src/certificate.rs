@@ -6,9 +6,11 @@ mod extensions;
 mod key;
 mod name;
 mod pem;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use der::asn1::BitStringRef;
@@ -37,6 +39,10 @@ pub(crate) fn text(from_outside: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
+    // Nearly all of it is short and harmless, and is copied as it stands.
+    if from_outside.len() <= 256 && from_outside.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return from_outside.to_owned();
+    }
     from_outside.chars().filter(|c| !is_invisible(*c)).take(256).collect()
 }
 
@@ -46,7 +52,8 @@ pub struct Certificate(Arc<Fields>);
 
 struct Fields {
     der: Vec<u8>,
-    sha256: String,
+    /// Made when somebody asks.
+    sha256: OnceLock<String>,
     tbs: Vec<u8>,
     serial: Vec<u8>,
     signature_algorithm: Vec<u8>,
@@ -59,6 +66,8 @@ struct Fields {
     not_after: Timestamp,
     key: PublicKey,
     extensions: Extensions,
+    /// The key, as the DER of its `SubjectPublicKeyInfo`, of which it is known that it made the signature.
+    signed_with: OnceLock<Arc<[u8]>>,
 }
 
 impl Certificate {
@@ -97,7 +106,7 @@ impl Certificate {
 
     /// SHA-256 of the DER in lower-case hexadecimal.
     pub fn sha256(&self) -> &str {
-        &self.0.sha256
+        self.0.sha256.get_or_init(|| sha256_hex(&self.0.der))
     }
 
     /// First instant of its validity.
@@ -175,9 +184,18 @@ impl Certificate {
         self.0.raw_subject == other.0.raw_subject && self.0.key.spki() == other.0.key.spki()
     }
 
+    /// What was found out once is kept with the certificate and its clones: neither its bytes nor the key can change.
     fn is_signed_with_key_of(&self, other: &Self) -> bool {
-        let Fields { signature_algorithm, tbs, signature, .. } = &*self.0;
-        other.0.key.verifies_certificate(signature_algorithm, tbs, signature)
+        let Fields { signature_algorithm, tbs, signature, signed_with, .. } = &*self.0;
+        let key = &other.0.key;
+        if signed_with.get().is_some_and(|known| **known == *key.spki()) {
+            return true;
+        }
+        let is_signed = key.verifies_certificate(signature_algorithm, tbs, signature);
+        if is_signed {
+            signed_with.get_or_init(|| key.shared_spki());
+        }
+        is_signed
     }
 }
 
@@ -210,7 +228,8 @@ impl Fields {
         let extensions = parse_rest(inner, version)?;
 
         Ok(Self {
-            sha256: sha256_hex(der),
+            sha256: OnceLock::new(),
+            signed_with: OnceLock::new(),
             subject: Name::from_der(raw_subject).map_err(in_field("subject"))?,
             issuer: Name::from_der(raw_issuer).map_err(in_field("issuer"))?,
             key: PublicKey::from_der(key).map_err(in_field("subjectPublicKeyInfo"))?,
@@ -283,14 +302,9 @@ fn parse_rest(mut inner: Elements<'_>, version: u8) -> Result<Extensions, Certif
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
     let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 impl PartialEq for Certificate {

@@ -18,10 +18,6 @@ pub const MAX_CHAIN_LENGTH: usize = 10;
 /// # Errors
 /// The first rule that does not hold, and for which certificate.
 pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SignatureAlgorithm, ChainError> {
-    let at = |index: usize, certificate: &Certificate| {
-        let subject = text(certificate.subject());
-        move |problem| ChainError { index, subject, problem }
-    };
     let (leaf, issuers) = match chain {
         [] => return Err(ChainError { index: 0, subject: String::new(), problem: ChainProblem::Empty }),
         // CC-2: a single certificate is its own root, and only the leaf's rules hold for it. Stricter than
@@ -54,16 +50,17 @@ pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SignatureAlgorithm, C
 /// # Errors
 /// The first rule that does not hold, and for which certificate.
 pub(crate) fn check_timestamping_chain(leaf: &Certificate, issuers: &[Certificate]) -> Result<(), ChainError> {
-    let at = |index: usize, certificate: &Certificate| {
-        let subject = text(certificate.subject());
-        move |problem| ChainError { index, subject, problem }
-    };
     check_timestamping_leaf(leaf).map_err(at(0, leaf))?;
     for (below, issuer) in issuers.iter().enumerate() {
         let index = below.saturating_add(1);
         check_issuer(issuer, below, Purpose::Timestamping).map_err(at(index, issuer))?;
     }
     Ok(())
+}
+
+/// Says of a problem which certificate has it.
+fn at(index: usize, certificate: &Certificate) -> impl FnOnce(ChainProblem) -> ChainError {
+    move |problem| ChainError { index, subject: text(certificate.subject()), problem }
 }
 
 /// What a chain is for.

@@ -18,7 +18,7 @@ use crate::certificate::{Certificate, text};
 use crate::chain::{MAX_CHAIN_LENGTH, check_chain};
 use crate::outcome::words;
 use crate::payload::TargetArtifact;
-use crate::timestamp::MAX_TOKEN_BYTES;
+use crate::timestamp::{FoundToken, MAX_TOKEN_BYTES, TimestampError, Token};
 
 /// Media type of JWS envelopes (RFC 7515, flattened JSON).
 pub const MEDIA_TYPE_JWS: &str = "application/jose+json";
@@ -60,7 +60,7 @@ pub struct Envelope {
     target: TargetArtifact,
     certificate_chain: Vec<Certificate>,
     leaf: Certificate,
-    timestamp_token: Option<Vec<u8>>,
+    timestamp_token: Option<FoundToken>,
     signature: Vec<u8>,
     signing_agent: Option<String>,
     verification_plugin: Option<VerificationPlugin>,
@@ -132,7 +132,12 @@ impl Envelope {
 
     /// The RFC 3161 timestamp token as found, not looked into.
     pub fn timestamp_token(&self) -> Option<&[u8]> {
-        self.timestamp_token.as_deref()
+        self.timestamp_token.as_ref().map(FoundToken::ber)
+    }
+
+    /// The token, opened; none if there is none (AT-11: it is about the bytes of the signature, not of the envelope).
+    pub(crate) fn open_timestamp(&self) -> Option<Result<&Token, TimestampError>> {
+        self.timestamp_token.as_ref().map(|token| token.open(&self.signature))
     }
 
     /// The bytes of the signature: what a timestamp token is about.
@@ -196,7 +201,7 @@ impl Unverified {
             target: TargetArtifact::from_payload(&self.payload)?,
             certificate_chain,
             leaf,
-            timestamp_token: self.timestamp_token,
+            timestamp_token: self.timestamp_token.map(FoundToken::new),
             signature: self.signature,
             signing_agent: self.signing_agent,
             verification_plugin: headers.verification_plugin,

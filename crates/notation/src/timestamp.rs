@@ -10,6 +10,7 @@ mod signed_data;
 mod tests;
 mod tst_info;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use error::TimestampError;
@@ -45,6 +46,38 @@ impl VerifiedTimestamp {
         Some((self.time.checked_sub(self.accuracy).ok()?, self.time.checked_add(self.accuracy).ok()?))
     }
 }
+
+/// A token as it was found, and what was found out about it. Its form and its signature never change, so that is found
+/// out once, when it is asked for first, and clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundToken {
+    ber: Vec<u8>,
+    opened: Arc<OnceLock<Result<Token, TimestampError>>>,
+}
+
+impl FoundToken {
+    pub(crate) fn new(ber: Vec<u8>) -> Self {
+        Self { ber, opened: Arc::default() }
+    }
+
+    /// The bytes.
+    pub(crate) fn ber(&self) -> &[u8] {
+        &self.ber
+    }
+
+    /// The token, opened. It must be about the same `message` each time.
+    pub(crate) fn open(&self, message: &[u8]) -> Result<&Token, TimestampError> {
+        self.opened.get_or_init(|| Token::open(&self.ber, message)).as_ref().map_err(TimestampError::clone)
+    }
+}
+
+impl PartialEq for FoundToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.ber == other.ber
+    }
+}
+
+impl Eq for FoundToken {}
 
 /// A token that is sound and about the right message. Nobody has said yet that its authority is trusted.
 #[derive(Debug)]
@@ -102,7 +135,7 @@ impl Token {
 
     /// Looks for a chain from a signer to one of `roots` at the time that the token states (AT-10, AT-12, TC-1 to
     /// TC-3). The roots are what trust stores of type `tsa` hold, and so self-signed CAs (TS-7).
-    pub(crate) fn trust(self, roots: &[&Certificate]) -> Result<TrustedToken, TimestampError> {
+    pub(crate) fn trust(&self, roots: &[&Certificate]) -> Result<TrustedToken, TimestampError> {
         let mut last_error = TimestampError::NoSigner;
         for signer in &self.signers {
             match signer.find_chain(&self.certificates, roots, self.time) {

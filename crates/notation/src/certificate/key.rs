@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{
     self as lc, ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
     ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA512_ASN1,
@@ -24,7 +26,7 @@ use crate::asn1::Elements;
 #[derive(Clone, Debug)]
 pub(crate) struct PublicKey {
     kind: KeyKind,
-    spki: Vec<u8>,
+    spki: Arc<[u8]>,
 }
 
 /// The kinds of key that may occur in a chain. All others verify nothing.
@@ -53,12 +55,17 @@ impl PublicKey {
             rfc8410::ID_ED_25519 if algorithm.parameters.is_none() => KeyKind::Ed25519,
             _ => KeyKind::Other,
         };
-        Ok(Self { kind, spki: spki.to_vec() })
+        Ok(Self { kind, spki: Arc::from(spki) })
     }
 
     /// The DER of its `SubjectPublicKeyInfo`, as received.
     pub(crate) fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The same, to be kept elsewhere.
+    pub(crate) fn shared_spki(&self) -> Arc<[u8]> {
+        Arc::clone(&self.spki)
     }
 
     /// What is inside its BIT STRING: what OCSP calls the value of the key (RFC 6960 section 4.1.1).

@@ -39,16 +39,16 @@ pub(crate) struct Name {
 
 struct Attribute<'a> {
     oid: &'a [u8],
+    /// The last byte of an identifier that has a short name.
+    short_type: Option<u8>,
     raw_value: &'a [u8],
     value: Option<String>,
 }
 
-impl Attribute<'_> {
-    fn short_type(&self) -> Option<u8> {
-        match self.oid {
-            [0x55, 0x04, last] if SHORT_NAMES.iter().any(|(number, _)| number == last) => Some(*last),
-            _ => None,
-        }
+fn short_type(oid: &[u8]) -> Option<u8> {
+    match oid {
+        [0x55, 0x04, last] if SHORT_NAMES.iter().any(|(number, _)| number == last) => Some(*last),
+        _ => None,
     }
 }
 
@@ -56,28 +56,31 @@ impl Name {
     /// Reads the DER of a `Name`.
     pub(crate) fn from_der(der: &[u8]) -> der::Result<Self> {
         let attributes = parse(der)?;
-        let values_of = |number: u8| attributes.iter().filter(move |a| a.short_type() == Some(number));
+        let values_of = |number: u8| attributes.iter().filter(move |a| a.short_type == Some(number));
         let common_name = values_of(COMMON_NAME).next_back().and_then(|attribute| attribute.value.clone());
         let repeated =
             SHORT_NAMES.iter().find(|(number, _)| values_of(*number).count() > 1).map(|(_, short_name)| *short_name);
 
-        let mut parts = Vec::new();
+        let mut printed = String::with_capacity(der.len());
         for (number, short_name) in SHORT_NAMES {
-            let values: Vec<&Attribute<'_>> = values_of(number).collect();
-            let shown =
-                match values.as_slice() {
-                    [.., last] if matches!(number, COMMON_NAME | SERIAL_NUMBER) => {
-                        if last.value.as_deref() == Some("") { &[][..] } else { std::slice::from_ref(last) }
-                    }
-                    all => all,
-                };
-            if !shown.is_empty() {
-                parts.push(shown.iter().map(|a| print(short_name, a)).collect::<Vec<_>>().join("+"));
+            let mut separator = ",";
+            for attribute in values_of(number) {
+                let is_last = || values_of(number).next_back().is_some_and(|last| std::ptr::eq(last, attribute));
+                let is_single = matches!(number, COMMON_NAME | SERIAL_NUMBER);
+                if is_single && (!is_last() || attribute.value.as_deref() == Some("")) {
+                    continue;
+                }
+                separate(&mut printed, separator);
+                separator = "+";
+                print(&mut printed, short_name, attribute);
             }
         }
-        let others = attributes.iter().filter(|attribute| attribute.short_type().is_none());
-        parts.extend(others.rev().map(print_encoded));
-        Ok(Self { printed: parts.join(","), common_name, repeated })
+        let others = attributes.iter().filter(|attribute| attribute.short_type.is_none());
+        for attribute in others.rev() {
+            separate(&mut printed, ",");
+            print_encoded(&mut printed, attribute);
+        }
+        Ok(Self { printed, common_name, repeated })
     }
 }
 
@@ -91,7 +94,12 @@ fn parse(der: &[u8]) -> der::Result<Vec<Attribute<'_>>> {
             let oid = pair.oid()?;
             let raw_value = pair.raw()?;
             pair.finish()?;
-            attributes.push(Attribute { oid, raw_value, value: decode_string(raw_value)? });
+            attributes.push(Attribute {
+                oid,
+                short_type: short_type(oid),
+                raw_value,
+                value: decode_string(raw_value)?,
+            });
         }
     }
     sequence.finish()?;
@@ -135,10 +143,17 @@ fn is_printable(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b)
 }
 
-fn print(short_name: &str, attribute: &Attribute<'_>) -> String {
-    let Some(value) = &attribute.value else { return print_encoded(attribute) };
+fn separate(printed: &mut String, separator: &str) {
+    if !printed.is_empty() {
+        printed.push_str(separator);
+    }
+}
+
+fn print(printed: &mut String, short_name: &str, attribute: &Attribute<'_>) {
+    let Some(value) = &attribute.value else { return print_encoded(printed, attribute) };
     let last = value.len().saturating_sub(1);
-    let mut printed = format!("{short_name}=");
+    printed.push_str(short_name);
+    printed.push('=');
     for (at, c) in value.char_indices() {
         let escape = match c {
             ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
@@ -151,19 +166,17 @@ fn print(short_name: &str, attribute: &Attribute<'_>) -> String {
         }
         printed.push(c);
     }
-    printed
 }
 
 /// `1.2.3=#<hex of the DER>`; a string is encoded anew, as Go does.
-fn print_encoded(attribute: &Attribute<'_>) -> String {
-    let mut printed = dotted(attribute.oid).unwrap_or_else(|| "?".to_owned());
+fn print_encoded(printed: &mut String, attribute: &Attribute<'_>) {
+    printed.push_str(dotted(attribute.oid).as_deref().unwrap_or("?"));
     printed.push_str("=#");
     let encoded = attribute.value.as_deref().and_then(encode_string);
     for byte in encoded.as_deref().unwrap_or(attribute.raw_value) {
         // Writing to a String does not fail.
         let _ = write!(printed, "{byte:02x}");
     }
-    printed
 }
 
 fn encode_string(value: &str) -> Option<Vec<u8>> {

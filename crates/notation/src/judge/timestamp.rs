@@ -13,7 +13,7 @@ use crate::envelope::{Envelope, SigningScheme};
 use crate::outcome::Reason;
 use crate::policy::{Statement, VerifyTimestamp};
 use crate::revocation::{ChainFinding, ChainStatus, RevocationAnswers, RevocationMethod, judge_chain};
-use crate::timestamp::{Token, TrustedToken, VerifiedTimestamp};
+use crate::timestamp::{TrustedToken, VerifiedTimestamp};
 use crate::trust_store::{TrustStoreRef, TrustStoreType, TrustStores};
 
 /// The finding, and the timestamp exactly if it passed by one.
@@ -72,7 +72,7 @@ pub(super) fn find_authority_chain(
     if !is_needed {
         return None;
     }
-    let token = Token::open(envelope.timestamp_token()?, envelope.signature()).ok()?;
+    let token = envelope.open_timestamp()?.ok()?;
     let trusted = load(&tsa_stores, stores).ok()?;
     let roots: Vec<&Certificate> = trusted.iter().map(|(_, root)| *root).collect();
     let TrustedToken { timestamp, chain } = token.trust(&roots).ok()?;
@@ -90,12 +90,11 @@ fn check_token(
     let invalid = |why: &dyn fmt::Display| {
         Finding::failed(Reason::TimestampInvalid, format!("the timestamp of the signature is not accepted: {why}"))
     };
-    let token = envelope.timestamp_token().ok_or_else(|| {
+    let token = envelope.open_timestamp().ok_or_else(|| {
         let message = "the statement names a tsa trust store, and the signature has no timestamp";
         Finding::failed(Reason::TimestampMissing, message)
     })?;
-    // AT-11: the token is about the bytes of the signature, not of the envelope.
-    let token = Token::open(token, envelope.signature()).map_err(|error| invalid(&error))?;
+    let token = token.map_err(|error| invalid(&error))?;
     let trusted = load(tsa_stores, stores)?;
     let roots: Vec<&Certificate> = trusted.iter().map(|(_, root)| *root).collect();
     let TrustedToken { timestamp, chain } = token.trust(&roots).map_err(|error| invalid(&error))?;
@@ -185,13 +184,13 @@ fn check_current_time(chain: &[Certificate], now: Timestamp) -> Finding {
 /// The first certificate that is not valid at this time, both bounds inclusive (RFC 5280 section 4.1.2.5).
 fn find_invalid(chain: &[Certificate], time: Timestamp) -> Option<(Reason, String)> {
     chain.iter().find_map(|certificate| {
-        let subject = text(certificate.subject());
+        let subject = || text(certificate.subject());
         if time < certificate.not_before() {
-            let message = format!("the certificate {subject} is not valid before {}", certificate.not_before());
+            let message = format!("the certificate {} is not valid before {}", subject(), certificate.not_before());
             return Some((Reason::CertificateNotYetValid, message));
         }
         if time > certificate.not_after() {
-            let message = format!("the certificate {subject} expired at {}", certificate.not_after());
+            let message = format!("the certificate {} expired at {}", subject(), certificate.not_after());
             return Some((Reason::CertificateExpired, message));
         }
         None

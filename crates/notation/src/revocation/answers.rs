@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What was heard about revocation: bytes as they came, of which nothing is believed yet.
+//! What was heard about revocation: read once, and nothing of it is believed yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::MAX_BROUGHT_CRLS;
 use super::crl::RevocationList;
 use super::error::RevocationError;
+use super::ocsp::Response;
 use super::questions::is_askable;
-use super::{MAX_BROUGHT_CRLS, MAX_OCSP_RESPONSE_BYTES};
 use crate::certificate::{Certificate, text};
 
 /// What OCSP responders and revocation lists said. Whoever fills it says where each answer came from, and whom it was
 /// asked about; whether it is authentic, about the right certificate and of today is [`judge`](crate::judge())'s part.
 ///
-/// Without an answer for what a chain names, the judgement is `RevocationUnknown`. Cheap to clone.
+/// Without an answer for what a chain names, the judgement is `RevocationUnknown`. Cheap to clone; clones share what was
+/// found out about signatures, so keep answers that are used again.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationAnswers {
     /// By URL and SHA-256 of the certificate.
-    ocsp: BTreeMap<(String, String), Answer<Arc<[u8]>>>,
+    ocsp: BTreeMap<(String, String), Answer<Arc<Response>>>,
     /// By URL.
     lists: BTreeMap<String, Answer<RevocationList>>,
     brought: Vec<RevocationList>,
@@ -28,15 +30,11 @@ type Answer<T> = Result<T, RevocationError>;
 
 impl RevocationAnswers {
     /// Takes what the OCSP responder at `url` answered to the question about `certificate`: the body, or why there is
-    /// none, as a phrase for messages. A body of more than [`MAX_OCSP_RESPONSE_BYTES`] is not kept. Takes the place of
+    /// none, as a phrase for messages. A body of more than [`MAX_OCSP_RESPONSE_BYTES`](super::MAX_OCSP_RESPONSE_BYTES) is not kept. Takes the place of
     /// an earlier answer.
     pub fn insert_ocsp(&mut self, url: &str, certificate: &Certificate, response: Result<Vec<u8>, String>) {
         let answer = match response {
-            Ok(body) if body.len() > MAX_OCSP_RESPONSE_BYTES => {
-                let size = body.len();
-                Err(RevocationError::TooLarge { what: "OCSP response", size, max: MAX_OCSP_RESPONSE_BYTES })
-            }
-            Ok(body) => Ok(Arc::from(body)),
+            Ok(body) => Response::from_der(&body).map(Arc::new),
             Err(why) => Err(not_fetched(url, &why)),
         };
         self.ocsp.insert((url.to_owned(), certificate.sha256().to_owned()), answer);
@@ -62,7 +60,7 @@ impl RevocationAnswers {
     }
 
     /// RV-8: what is not http is no answer, whoever inserted it.
-    pub(super) fn ocsp(&self, url: &str, certificate: &Certificate) -> Result<&[u8], RevocationError> {
+    pub(super) fn ocsp(&self, url: &str, certificate: &Certificate) -> Result<&Response, RevocationError> {
         check_askable(url)?;
         match self.ocsp.get(&(url.to_owned(), certificate.sha256().to_owned())) {
             Some(answer) => answer.as_deref().map_err(RevocationError::clone),

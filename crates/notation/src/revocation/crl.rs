@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Certificate revocation lists (RFC 5280 section 5), read from the bytes received.
 //!
-//! The head of a list is read once. Its entries, of which there may be a million, stay bytes and are walked each time.
+//! The head of a list is read once. Its entries, of which there may be a million, stay bytes; an index of them is made
+//! when the first certificate is looked for.
 
 mod entries;
 mod extensions;
@@ -19,7 +20,7 @@ use crate::Timestamp;
 use crate::asn1::{Elements, context};
 use crate::certificate::{Certificate, DistributionPoint, KeyUsage, text, timestamp};
 pub(super) use entries::Entry;
-use entries::scan;
+use entries::Index;
 use extensions::ListExtensions;
 
 /// A certificate revocation list: parsed, and nothing more. Whether it is authentic depends on whose certificate it is
@@ -35,6 +36,8 @@ struct Fields {
     extensions: ListExtensions,
     /// The issuer of which it is known that it made the list, so that a long one is hashed once.
     made_by: OnceLock<Certificate>,
+    /// Where its entries are, or why they say nothing.
+    index: OnceLock<Result<Index, RevocationError>>,
 }
 
 /// What messages call it.
@@ -59,8 +62,8 @@ impl RevocationList {
         let next_update = head.next_update.ok_or(RevocationError::NextUpdateMissing { what: WHAT })?;
         let extensions = ListExtensions::from_der(head.extensions)?;
         let (issuer, this_update) = (head.issuer.to_vec(), head.this_update);
-        let made_by = OnceLock::new();
-        Ok(Self(Arc::new(Fields { der, issuer, this_update, next_update, extensions, made_by })))
+        let (made_by, index) = (OnceLock::new(), OnceLock::new());
+        Ok(Self(Arc::new(Fields { der, issuer, this_update, next_update, extensions, made_by, index })))
     }
 
     /// The bytes it was parsed from.
@@ -151,10 +154,12 @@ impl RevocationList {
         super::check_currency(WHAT, self.0.this_update, self.0.next_update, now)
     }
 
-    /// Calls `take` with every entry of this serial number, and looks at the form of all others too.
+    /// Calls `take` with every entry of this serial number. The form of all others is looked at too, once.
     pub(super) fn scan(&self, serial: &[u8], take: &mut dyn FnMut(Entry)) -> Result<(), RevocationError> {
         let Signed { tbs, .. } = Signed::split(&self.0.der)?;
-        scan(Head::parse(tbs)?.entries, serial, take)
+        let entries = Head::parse(tbs)?.entries;
+        let index = self.0.index.get_or_init(|| Index::of(entries));
+        index.as_ref().map_err(RevocationError::clone)?.find(entries, serial, take)
     }
 
     /// When the clock makes another answer of this one.

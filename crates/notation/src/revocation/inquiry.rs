@@ -49,8 +49,8 @@ impl Inquiry<'_> {
         let id = CertId::of(certificate, issuer);
         let mut last = RevocationError::NoSource;
         for url in &certificate.extensions().revocation.ocsp {
-            let response = self.answers.ocsp(url, certificate);
-            match response.and_then(|response| self.read_response(response, &id, issuer)) {
+            let answers = self.answers;
+            match answers.ocsp(url, certificate).and_then(|response| self.read_response(response, &id, issuer)) {
                 Ok((CertStatus::Good, next_update)) => return Ok(next_update),
                 Ok((CertStatus::Revoked { at, invalid_since }, next_update)) => {
                     if self.is_signed_before(invalid_since) {
@@ -69,11 +69,10 @@ impl Inquiry<'_> {
     /// What an authentic and current response says about the certificate.
     fn read_response(
         &mut self,
-        response: &[u8],
+        response: &Response,
         id: &CertId,
         issuer: &Certificate,
     ) -> Result<(CertStatus, Timestamp), RevocationError> {
-        let response = Response::from_der(response)?;
         let answer = response.find(id)?;
         let responder = response.authenticate(issuer, self.now)?;
         self.note(answer.changes());

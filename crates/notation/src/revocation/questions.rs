@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use base64ct::{Base64, Encoding};
 
 use super::answers::RevocationAnswers;
-use super::ocsp::{CertId, Responder, Response};
+use super::ocsp::{CertId, Responder};
 use super::{MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION};
 use crate::Timestamp;
 use crate::certificate::{Certificate, DistributionPoint};
@@ -220,7 +220,7 @@ fn find_uncertain_responder(
     now: Timestamp,
 ) -> Option<Certificate> {
     let RevocationQuestion { url, certificate, issuer, .. } = question;
-    let response = Response::from_der(answers.ocsp(url, certificate).ok()?).ok()?;
+    let response = answers.ocsp(url, certificate).ok()?;
     match response.authenticate(issuer, now).ok()? {
         Responder::Delegate(responder) if !responder.extensions().ocsp_no_check => Some(responder.clone()),
         _ => None,

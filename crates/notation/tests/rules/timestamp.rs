@@ -100,6 +100,20 @@ fn a_good_timestamp_passes_in_both_formats_and_is_told() {
     }
 }
 
+/// AT-12: what was found out about a token is kept with the envelope; whom to trust is asked anew each time.
+#[test]
+fn a_timestamp_that_was_trusted_once_is_not_trusted_by_other_roots() {
+    let envelope = stamped_jws(&Jws::new(&Signer::new()), |signature| Token::new(signature).issue());
+    let policy = policy("strict", "", &["ca:test", "tsa:test0"], &["*"]);
+    let judged_by = |root: &Template| judged(&envelope, &policy, &trusting_authorities(&[root.issue()]), NOW);
+    let of_its_name = Template { key: Kind::P384, issuer_key: Kind::P384, ..tsa::root() };
+    for _ in 0..2 {
+        assert_passed(&judged_by(&tsa::root()));
+        assert_refused(&judged_by(&of_its_name), "was not signed by");
+        assert_refused(&judged_by(&Template::root()), "no path");
+    }
+}
+
 /// AT-3: what timestamps are for; and a stranger's timestamp does not make a stranger's signature good.
 #[test]
 fn a_signature_outlives_its_certificate_by_a_timestamp() {

@@ -15,7 +15,7 @@ pub(in crate::revocation) enum Responder<'r> {
     Delegate(&'r Certificate),
 }
 
-impl Response<'_> {
+impl Response {
     /// Finds the signer, and checks its signature and its right to answer.
     pub(in crate::revocation) fn authenticate(
         &self,
@@ -39,13 +39,9 @@ impl Response<'_> {
         let problem = problem.unwrap_or_else(|| "responderID is neither the issuer nor in certs".to_owned());
         Err(RevocationError::Responder { problem })
     }
-
-    fn is_signed_by(&self, signer: &Certificate) -> bool {
-        signer.key().verifies_certificate(self.algorithm, self.tbs, self.signature)
-    }
 }
 
-impl ResponderId<'_> {
+impl ResponderId {
     fn is(&self, certificate: &Certificate) -> bool {
         match self {
             Self::Name(name) => certificate.raw_subject() == *name,
@@ -75,4 +71,27 @@ fn check_appointment(certificate: &Certificate, issuer: &Certificate, now: Times
         return Err(format!("{} was not issued by {}", subject(), text(issuer.subject())));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwatch_fixtures::key::Kind;
+    use sealwatch_fixtures::pki::Template;
+    use sealwatch_fixtures::revocation::{GOOD, Ocsp};
+
+    use super::*;
+
+    /// RV-13: who made a signature is remembered, and says nothing about another of the same name.
+    #[test]
+    fn a_response_that_one_issuer_signed_is_not_signed_by_another_of_its_name() {
+        let certificate = |kind| {
+            let root = Template { key: kind, issuer_key: kind, ..Template::root() };
+            Certificate::from_der(&root.issue()).expect("a certificate")
+        };
+        let response = Response::from_der(&Ocsp::new(&GOOD).issue()).expect("a response");
+        for _ in 0..2 {
+            assert!(!response.is_signed_by(&certificate(Kind::Other)));
+            assert!(response.is_signed_by(&certificate(Kind::Root)));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `OCSPResponse` (RFC 6960 section 4.2.1), read from the bytes received.
 
+use std::sync::OnceLock;
+
 use const_oid::db::{rfc5280, rfc6960};
 use der::asn1::{BitStringRef, GeneralizedTime};
 use der::{Decode, Tag};
@@ -19,23 +21,26 @@ const MAX_CERTIFICATES: usize = 8;
 pub(super) const WHAT: &str = "OCSP response";
 
 /// A response of the basic type. Nobody has said yet who signed it.
-pub(in crate::revocation) struct Response<'a> {
-    pub(super) tbs: &'a [u8],
-    pub(super) algorithm: &'a [u8],
-    pub(super) signature: &'a [u8],
-    pub(super) responder: ResponderId<'a>,
+#[derive(Debug)]
+pub(in crate::revocation) struct Response {
+    tbs: Vec<u8>,
+    algorithm: Vec<u8>,
+    signature: Vec<u8>,
+    pub(super) responder: ResponderId,
     pub(super) certificates: Vec<Certificate>,
     /// What is inside `responses`.
-    answers: &'a [u8],
+    answers: Vec<u8>,
+    /// Whose key made the signature, so that it is verified once and not at every judgement.
+    signed_by: OnceLock<Certificate>,
 }
 
 /// Whom a response names as its signer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResponderId<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ResponderId {
     /// The DER of its subject.
-    Name(&'a [u8]),
+    Name(Vec<u8>),
     /// SHA-1 of its key.
-    Key(&'a [u8]),
+    Key(Vec<u8>),
 }
 
 /// What a response says about one certificate.
@@ -70,9 +75,9 @@ impl SingleAnswer {
     }
 }
 
-impl<'a> Response<'a> {
+impl Response {
     /// Reads one response in DER, of at most [`MAX_OCSP_RESPONSE_BYTES`] (RV-10).
-    pub(in crate::revocation) fn from_der(der: &'a [u8]) -> Result<Self, RevocationError> {
+    pub(in crate::revocation) fn from_der(der: &[u8]) -> Result<Self, RevocationError> {
         if der.len() > MAX_OCSP_RESPONSE_BYTES {
             let size = der.len();
             return Err(RevocationError::TooLarge { what: WHAT, size, max: MAX_OCSP_RESPONSE_BYTES });
@@ -82,20 +87,39 @@ impl<'a> Response<'a> {
         let mut fields = Elements::of_sequence(basic).map_err(&field)?;
         let tbs = fields.raw().map_err(&field)?;
         let algorithm = fields.raw().map_err(&field)?;
-        let signature: BitStringRef<'a> = fields.decode().map_err(&field)?;
+        let signature: BitStringRef<'_> = fields.decode().map_err(&field)?;
         let certificates = fields.optional(context(0)).map_err(&field)?;
         fields.finish().map_err(&field)?;
         let certificates = certificates.map(parse_certificates).transpose()?.unwrap_or_default();
         let (responder, answers) = parse_data(tbs)?;
-        let signature = signature.as_bytes().unwrap_or_default();
-        Ok(Self { tbs, algorithm, signature, responder, certificates, answers })
+        Ok(Self {
+            tbs: tbs.to_vec(),
+            algorithm: algorithm.to_vec(),
+            signature: signature.as_bytes().unwrap_or_default().to_vec(),
+            responder,
+            certificates,
+            answers: answers.to_vec(),
+            signed_by: OnceLock::new(),
+        })
+    }
+
+    /// Whether this one's key made the signature.
+    pub(super) fn is_signed_by(&self, signer: &Certificate) -> bool {
+        if self.signed_by.get() == Some(signer) {
+            return true;
+        }
+        let is_signed = signer.key().verifies_certificate(&self.algorithm, &self.tbs, &self.signature);
+        if is_signed {
+            self.signed_by.get_or_init(|| signer.clone());
+        }
+        is_signed
     }
 
     /// The one answer about this certificate, wherever it stands.
     pub(in crate::revocation) fn find(&self, id: &CertId) -> Result<SingleAnswer, RevocationError> {
         let field = malformed("SingleResponse");
         let mut found = None;
-        let mut answers = Elements::inside(self.answers).map_err(&field)?;
+        let mut answers = Elements::inside(&self.answers).map_err(&field)?;
         while !answers.is_empty() {
             let mut fields = answers.value(Tag::Sequence).and_then(Elements::inside).map_err(&field)?;
             let other = fields.value(Tag::Sequence).and_then(CertId::from_der).map_err(malformed("certID"))?;
@@ -151,7 +175,7 @@ fn parse_certificates(value: &[u8]) -> Result<Vec<Certificate>, RevocationError>
 }
 
 /// `ResponseData`: who says it, and what is inside `responses`.
-fn parse_data(tbs: &[u8]) -> Result<(ResponderId<'_>, &[u8]), RevocationError> {
+fn parse_data(tbs: &[u8]) -> Result<(ResponderId, &[u8]), RevocationError> {
     let field = malformed("ResponseData");
     let mut fields = Elements::of_sequence(tbs).map_err(&field)?;
     // Version 1, which DER leaves out and some write.
@@ -167,14 +191,14 @@ fn parse_data(tbs: &[u8]) -> Result<(ResponderId<'_>, &[u8]), RevocationError> {
     Ok((responder, answers))
 }
 
-fn parse_responder_id<'a>(fields: &mut Elements<'a>) -> der::Result<ResponderId<'a>> {
+fn parse_responder_id(fields: &mut Elements<'_>) -> der::Result<ResponderId> {
     if let Some(name) = fields.optional(context(1))? {
-        return Ok(ResponderId::Name(name));
+        return Ok(ResponderId::Name(name.to_vec()));
     }
     let mut inside = Elements::inside(fields.value(context(2))?)?;
     let key = inside.value(Tag::OctetString)?;
     inside.finish()?;
-    Ok(ResponderId::Key(key))
+    Ok(ResponderId::Key(key.to_vec()))
 }
 
 /// `SingleResponse` from `certStatus` on.
