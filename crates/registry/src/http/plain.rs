@@ -15,7 +15,7 @@ use reqwest::{Client, StatusCode, Url};
 use tokio::sync::Semaphore;
 
 use super::RegistryOptions;
-use super::transport::{Limit, declared_length, failure, read_body, refused};
+use super::transport::{Limit, declared_length, failure, install_crypto, read_body, refused};
 use crate::egress::{Guard, GuardedResolver, Reach, Refusal, SystemNames};
 use crate::error::{At, Error, Operation, printable};
 use crate::limits::{MAX_PLAIN_BYTES_IN_FLIGHT, MAX_PLAIN_REQUESTS};
@@ -103,6 +103,7 @@ impl PlainFetcher {
     pub fn new(options: &RegistryOptions) -> Result<Self, Error> {
         let guard = Guard { allowed: options.allow_egress.clone(), named: options.registries.named().collect() };
         let guard = Arc::new(guard);
+        install_crypto(); // the client cannot be made without, although it speaks no TLS
         let client = |reach| {
             client(&guard, reach, options).map_err(|error| Error::Unusable {
                 at: At { registry: "http client".to_owned(), operation: Operation::Open },

@@ -69,10 +69,7 @@ impl Transport {
         timeouts: Timeouts,
         user_agent: &str,
     ) -> Result<Self, String> {
-        // One provider for all TLS of the process; if one is installed already, that is the one.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
+        install_crypto();
         let client = |reach| client(&guard, names, reach, timeouts, user_agent);
         Ok(Self {
             named: client(Reach::Named)?,
@@ -147,6 +144,13 @@ impl Transport {
             self.guard.check(reach, address).map_err(|setting| refused(at, url, &Refusal { address, setting }))?;
         }
         Ok(reach)
+    }
+}
+
+/// One provider for all TLS of the process; if one is installed already, that is the one.
+pub(super) fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
 }
 
