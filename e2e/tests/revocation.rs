@@ -12,6 +12,10 @@ use sealwatch_e2e::testenv::{self, Authority, Notation, PushedImage, Registry, R
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use sealwatch_fixtures::key::{Key, key};
+use sealwatch_fixtures::pki::{Signer, Template};
+use sealwatch_fixtures::revocation::{GOOD, List, Ocsp, Single, crl_at, ocsp_at, revoked};
+
 const POLICY: &str = "microsoft";
 const IMAGE: &str = "aio-operator";
 const LIST: &str = "/root.crl";
@@ -114,7 +118,7 @@ async fn an_answer_is_fetched_again_before_it_ends_without_a_word_to_the_registr
 async fn an_outage_of_the_authority_keeps_the_verdict_and_says_so() -> Result<()> {
     let (stage, listed) = stage("outage").await?;
     listed.all_good()?;
-    let _operator = stage.operator(&[&listed.registry], &ALLOWED).await?;
+    let operator = stage.operator(&[&listed.registry], &ALLOWED).await?;
     let seen = stage.until("the verdict", |seen| seen.reason(IMAGE) == "SignatureValid").await?;
     let verified_at = seen.status(IMAGE).last_verified_time;
     listed.authority.give(LIST, None);
@@ -130,6 +134,13 @@ async fn an_outage_of_the_authority_keeps_the_verdict_and_says_so() -> Result<()
     let why = ready.ok_or("a condition")?.message;
     assert!(why.contains(&listed.authority.url(LIST)) && why.contains("status 503"), "{why}");
     assert_eq!(seen.status(IMAGE).last_verified_time, verified_at, "older word is not made fresh");
+    // A restart forgets the answers; the old status stands meanwhile, as in an outage of a registry.
+    drop(operator);
+    let _operator = stage.operator(&[&listed.registry], &ALLOWED).await?;
+    let stands = |seen: &sealwatch_e2e::stage::Seen| seen.reason(IMAGE) == "SignatureValid";
+    listed.authority.asked();
+    stage.stays("the old status", Duration::from_secs(3), stands).await?;
+    assert_eq!(listed.authority.asked(), [LIST], "the new process has asked in vain");
     listed.all_good()?;
     stage.request(POLICY).await?;
     stage.until("the recovery", |seen| seen.policy_condition(POLICY, "Ready") == "True/Succeeded").await?;
@@ -278,6 +289,138 @@ async fn by_hand_a_brought_list_counts_and_the_egress_setting_is_named() -> Resu
         let (ran, _) = both_say(&listed, &notation, &folder, &["--crl", &path]).await?;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
         assert!(ran.stderr.contains(&format!("--crl {path}: ")) && ran.stderr.contains(words), "{ran:?}");
+    }
+    Ok(())
+}
+
+/// Copies the image and its signature into an OCI layout.
+async fn layout_of(listed: &Listed, folder: &TempDir) -> Result<String> {
+    let layout = folder.path().join("layout");
+    std::fs::create_dir_all(layout.join("blobs/sha256"))?;
+    let name = listed.image.repository.split_once('/').ok_or("a repository")?.1;
+    let get = async |what: &str| -> Result<Vec<u8>> {
+        let url = format!("http://{}/v2/{name}/{what}", listed.registry.host());
+        let accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
+        let response = reqwest::Client::new().get(url).header("Accept", accept).send().await?;
+        Ok(response.error_for_status()?.bytes().await?.to_vec())
+    };
+    let put = |digest: &str, bytes: &[u8]| std::fs::write(layout.join("blobs").join(digest.replace(':', "/")), bytes);
+    let image = get(&format!("manifests/{}", listed.image.digest)).await?;
+    put(&listed.image.digest, &image)?;
+    let referrers: Value = serde_json::from_slice(&get(&format!("referrers/{}", listed.image.digest)).await?)?;
+    let signature = referrers["manifests"][0].clone();
+    let digest = signature["digest"].as_str().ok_or("a digest")?;
+    let manifest = get(&format!("manifests/{digest}")).await?;
+    put(digest, &manifest)?;
+    let envelope = serde_json::from_slice::<Value>(&manifest)?["layers"][0]["digest"].clone();
+    let envelope = envelope.as_str().ok_or("a digest")?;
+    put(envelope, &get(&format!("blobs/{envelope}")).await?)?;
+    let image = json!({
+        "mediaType": listed.image.media_type, "digest": listed.image.digest, "size": listed.image.size,
+        "annotations": {"org.opencontainers.image.ref.name": "v1"},
+    });
+    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let index = json!({"schemaVersion": 2, "manifests": [image, signature]});
+    std::fs::write(layout.join("index.json"), index.to_string())?;
+    Ok(layout.display().to_string())
+}
+
+#[tokio::test]
+async fn an_image_in_a_layout_is_asked_about_too() -> Result<()> {
+    testenv::install_crypto_provider();
+    let folder = tempfile::Builder::new().prefix("sealwatch-revocation-").tempdir()?;
+    let notation = Notation::new(&folder.path().join("notation")).await?;
+    let mut listed = Listed::new(&notation).await?;
+    let layout = layout_of(&listed, &folder).await?;
+    listed.registry.stop();
+    let objects = [policy("strict", &json!({})), scene::roots(listed.root.certificate_pem())];
+    let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, texts?.join("---\n"))?;
+    let file = file.display().to_string();
+    let verify = async |more: &[&str]| {
+        let args = ["verify", "registry.example/app:v1", "--oci-layout", &layout, "--policy", &file];
+        run(args.into_iter().chain(more.iter().copied())).await
+    };
+    listed.revoke()?;
+    let ran = verify(&[]).await?;
+    assert!(ran.code == Some(3) && ran.stdout.contains("--allow-egress"), "{ran:?}");
+    assert!(listed.authority.asked().is_empty());
+    let ran = verify(&ALLOWED).await?;
+    assert!(ran.code == Some(1) && ran.stdout.contains(": Revoked: "), "{ran:?}");
+    assert_eq!(listed.authority.asked(), [LIST]);
+    listed.all_good()?;
+    let ran = verify(&ALLOWED).await?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    Ok(())
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64ct::{Base64, Encoding as _};
+    let text = Base64::encode_string(der);
+    let lines: Vec<&str> =
+        (0..text.len()).step_by(64).filter_map(|at| text.get(at..(at + 64).min(text.len()))).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// Whether `sealwatch verify` and `notation verify` are content with what a responder and a list at its side say.
+#[tokio::test]
+async fn by_hand_a_responder_counts_as_it_does_for_notation() -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("sealwatch-revocation-").tempdir()?;
+    let authority = Authority::start()?;
+    let urls = (authority.url("/ocsp"), authority.url(LIST));
+    let leaf = Template::leaf().with_extension(ocsp_at(&[&urls.0])).with_extension(crl_at(&[&[&urls.1]]));
+    let signer = Signer::with_leaf(&leaf);
+    let Key::Ec { asn1, .. } = key(leaf.key) else { return Err("another key".into()) };
+    let signing = SigningKey {
+        name: "fixture".to_owned(),
+        key_pem: pem("PRIVATE KEY", asn1.to_pkcs8v1()?.as_ref()),
+        chain_pem: signer.chain.iter().map(|der| pem("CERTIFICATE", der)).collect(),
+        serial: 1,
+    };
+    let root = pem("CERTIFICATE", signer.root());
+    let registry = Registry::olareg().await?;
+    let image = registry.push_image("team/app", "1", "by OCSP").await?;
+    let document = scene::seed_document().to_string();
+    let store = folder.path().join("truststore/ca/supplychain");
+    std::fs::create_dir_all(&store)?;
+    std::fs::write(store.join("root.crt"), &root)?;
+    let policy = folder.path().join("trustpolicy.json");
+    std::fs::write(&policy, &document)?;
+    let (policy, stores) = (policy.display().to_string(), folder.path().join("truststore").display().to_string());
+
+    let (since, until) = ("20250101000000Z", Some("20350101000000Z"));
+    let respond = |status: &[u8]| {
+        let single = Single { this_update: since, next_update: until, ..Single::new(status) };
+        Some(Ocsp { singles: vec![single], ..Ocsp::new(status) }.issue())
+    };
+    let good_list = Some(List { this_update: since, next_update: until, ..List::new() }.issue());
+    let bad_list = Some(List { this_update: since, next_update: until, ..List::revoking(&[]) }.issue());
+    let cases = [
+        ("good", respond(&GOOD), bad_list.clone(), 0, "\"OCSP\""),
+        ("revoked", respond(&revoked(None)), good_list.clone(), 1, "\"Revoked\""),
+        ("down, listed as good", None, good_list, 0, "\"CRL\""),
+        ("down, listed as revoked", None, bad_list, 1, "\"Revoked\""),
+        ("both down", None, None, 3, "\"RevocationUnknown\""),
+    ];
+    for (number, (what, response, list, code, words)) in cases.into_iter().enumerate() {
+        authority.give("/ocsp", response);
+        authority.give(LIST, list);
+        // A configuration for each, because notation caches lists.
+        let notation = Notation::new(&folder.path().join(format!("notation-{number}"))).await?;
+        if number == 0 {
+            notation.sign(&image.by_digest(), &signing, &SignOptions::default()).await?;
+        }
+        notation.trust(&document, &[("supplychain", &root)])?;
+        let name = image.by_digest();
+        let args =
+            ["verify", &name, "--insecure-registry", "--policy", &policy, "--trust-store", &stores, "-o", "json"];
+        let ran = run(args.into_iter().chain(ALLOWED)).await?;
+        assert_eq!(ran.code, Some(code), "{what}: {ran:?}");
+        assert!(ran.stdout.contains(words), "{what}: {ran:?}");
+        let theirs = notation.verify(&name).await?;
+        let says = String::from_utf8_lossy(&theirs.stderr);
+        assert_eq!(theirs.status.success(), code == 0, "{what}: notation says {says}");
     }
     Ok(())
 }

@@ -94,25 +94,28 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
             policy.check_stores(statement)?;
         }
     }
-    // Certificates lead to fewer places than the registries that are named here.
-    let fetcher = PlainFetcher::new(&registries::options(&arguments.registries)?).map_err(|error| error.to_string())?;
-    let revocation = Revocation::new(fetcher);
     if let Some(folder) = &arguments.oci_layout {
         let layout = LayoutRegistry::open(folder).map_err(|error| format!("--oci-layout: {error}"))?;
         policy.warnings.iter().for_each(|warning| terminal::warn(warning));
-        let engine = Engine { verifier: Verifier::new(layout), revocation };
+        let engine = Engine { verifier: Verifier::new(layout), revocation: revocation(arguments)? };
         return Ok(verify_all(&engine, Source::Layout, &policy, &images).await);
     }
     let registry = registry(arguments, &images)?;
     policy.warnings.iter().for_each(|warning| terminal::warn(warning));
     let source = Source::Registry { insecure: arguments.insecure_registry };
-    let engine = Engine { verifier: Verifier::new(registry), revocation };
+    let engine = Engine { verifier: Verifier::new(registry), revocation: revocation(arguments)? };
     Ok(verify_all(&engine, source, &policy, &images).await)
 }
 
 fn parse(image: &str) -> Result<(String, Reference), String> {
     let reference = image.parse().map_err(|error| format!("IMAGE {image:?}: {error}"))?;
     Ok((image.to_owned(), reference))
+}
+
+/// Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
+fn revocation(arguments: &VerifyArguments) -> Result<Revocation, String> {
+    let options = registries::options(&arguments.registries)?;
+    PlainFetcher::new(&options).map(Revocation::new).map_err(|error| error.to_string())
 }
 
 fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {

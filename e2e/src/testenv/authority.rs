@@ -16,7 +16,7 @@ use super::Result;
 
 #[derive(Debug, Default)]
 struct Told {
-    /// By path; what is not there is 404, what is `None` is 503.
+    /// By path, for everything below it too; what is not there is 404, what is `None` is 503.
     answers: BTreeMap<String, Option<Vec<u8>>>,
     asked: Vec<String>,
 }
@@ -59,7 +59,7 @@ impl Authority {
         format!("http://{}{path}", self.address)
     }
 
-    /// Gives this out at a path from now on; `None` is an outage.
+    /// Gives this out at a path, and below it, from now on; `None` is an outage.
     pub fn give(&self, path: &str, answer: Option<Vec<u8>>) {
         self.lock().answers.insert(path.to_owned(), answer);
     }
@@ -87,9 +87,11 @@ impl Drop for Authority {
 async fn answer(State(told): State<Arc<Mutex<Told>>>, uri: Uri) -> (StatusCode, Vec<u8>) {
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     told.asked.push(uri.path().to_owned());
-    match told.answers.get(uri.path()) {
-        Some(Some(body)) => (StatusCode::OK, body.clone()),
-        Some(None) => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
+    let is_below =
+        |path: &str| uri.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match told.answers.iter().find(|(path, _)| is_below(path)) {
+        Some((_, Some(body))) => (StatusCode::OK, body.clone()),
+        Some((_, None)) => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
         None => (StatusCode::NOT_FOUND, Vec::new()),
     }
 }

@@ -25,7 +25,9 @@ impl Judged {
     /// Whether this process has nothing to say yet.
     pub(super) fn is_without_answer(&self) -> bool {
         let conclusion = &self.conclusion;
-        conclusion.reason == Reason::Pending || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
+        // What could not be asked about revocation is no answer either: an earlier process may have had one.
+        matches!(conclusion.reason, Reason::Pending | Reason::RevocationUnknown)
+            || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
     }
 }
 
