@@ -4,17 +4,18 @@
 
 use std::time::Duration;
 
+use rcgen::{KeyPair, PublicKeyData as _};
 use sealwatch_e2e::cli::{Ran, run};
 use sealwatch_e2e::scene;
 use sealwatch_e2e::stage::Stage;
 use sealwatch_e2e::testenv::pki::{KeyKind, Root, SigningKey, Validity};
-use sealwatch_e2e::testenv::{self, Authority, Notation, PushedImage, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{
+    self, Authority, Notation, PushedImage, Registry, Result, SignOptions, TimestampAuthority,
+};
+use sealwatch_fixtures::pki::{Signer, Template, pem};
+use sealwatch_fixtures::revocation::{GOOD, List, Ocsp, Single, crl_at, ocsp_at, revoked};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use sealwatch_fixtures::key::{Key, key};
-use sealwatch_fixtures::pki::{Signer, Template};
-use sealwatch_fixtures::revocation::{GOOD, List, Ocsp, Single, crl_at, ocsp_at, revoked};
 
 const POLICY: &str = "microsoft";
 const IMAGE: &str = "aio-operator";
@@ -226,7 +227,7 @@ async fn an_edit_asks_about_revocation_alone_and_a_second_one_nobody() -> Result
 /// What `sealwatch verify` and the real `notation verify` say under the seed's policy.
 async fn both_say(listed: &Listed, notation: &Notation, folder: &TempDir, more: &[&str]) -> Result<(Ran, bool)> {
     let document = scene::seed_document().to_string();
-    notation.trust(&document, &[("supplychain", listed.root.certificate_pem())])?;
+    notation.trust(&document, &[("ca:supplychain", listed.root.certificate_pem())])?;
     let store = folder.path().join("truststore/ca/supplychain");
     std::fs::create_dir_all(&store)?;
     std::fs::write(store.join("root.crt"), listed.root.certificate_pem())?;
@@ -355,30 +356,23 @@ async fn an_image_in_a_layout_is_asked_about_too() -> Result<()> {
     Ok(())
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64ct::{Base64, Encoding as _};
-    let text = Base64::encode_string(der);
-    let lines: Vec<&str> =
-        (0..text.len()).step_by(64).filter_map(|at| text.get(at..(at + 64).min(text.len()))).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
-
 /// Whether `sealwatch verify` and `notation verify` are content with what a responder and a list at its side say.
 #[tokio::test]
 async fn by_hand_a_responder_counts_as_it_does_for_notation() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("sealwatch-revocation-").tempdir()?;
     let authority = Authority::start()?;
     let urls = (authority.url("/ocsp"), authority.url(LIST));
-    let leaf = Template::leaf().with_extension(ocsp_at(&[&urls.0])).with_extension(crl_at(&[&[&urls.1]]));
+    let key = KeyPair::generate()?;
+    let leaf = Template { spki: Some(key.subject_public_key_info()), ..Template::leaf() };
+    let leaf = leaf.with_extension(ocsp_at(&[&urls.0])).with_extension(crl_at(&[&[&urls.1]]));
     let signer = Signer::with_leaf(&leaf);
-    let Key::Ec { asn1, .. } = key(leaf.key) else { return Err("another key".into()) };
     let signing = SigningKey {
         name: "fixture".to_owned(),
-        key_pem: pem("PRIVATE KEY", asn1.to_pkcs8v1()?.as_ref()),
-        chain_pem: signer.chain.iter().map(|der| pem("CERTIFICATE", der)).collect(),
+        key_pem: key.serialize_pem(),
+        chain_pem: signer.chain.iter().map(|der| pem(der)).collect(),
         serial: 1,
     };
-    let root = pem("CERTIFICATE", signer.root());
+    let root = pem(signer.root());
     let registry = Registry::olareg().await?;
     let image = registry.push_image("team/app", "1", "by OCSP").await?;
     let document = scene::seed_document().to_string();
@@ -411,7 +405,7 @@ async fn by_hand_a_responder_counts_as_it_does_for_notation() -> Result<()> {
         if number == 0 {
             notation.sign(&image.by_digest(), &signing, &SignOptions::default()).await?;
         }
-        notation.trust(&document, &[("supplychain", &root)])?;
+        notation.trust(&document, &[("ca:supplychain", &root)])?;
         let name = image.by_digest();
         let args =
             ["verify", &name, "--insecure-registry", "--policy", &policy, "--trust-store", &stores, "-o", "json"];
@@ -422,5 +416,48 @@ async fn by_hand_a_responder_counts_as_it_does_for_notation() -> Result<()> {
         let says = String::from_utf8_lossy(&theirs.stderr);
         assert_eq!(theirs.status.success(), code == 0, "{what}: notation says {says}");
     }
+    Ok(())
+}
+
+/// The seed's policy with a trust store for the timestamp authority, whose certificates name a list as well.
+#[tokio::test]
+async fn the_timestamp_authority_is_asked_about_too() -> Result<()> {
+    let stage = Stage::set(testenv::cluster().await?, "stamped").await?;
+    let listed = Listed::new(&stage.notation().await?).await?;
+    listed.all_good()?;
+    let stamper = TimestampAuthority::listed(&listed.authority.url("/tsa.crl"))?;
+    let image = listed.registry.push_image("azureiotoperations/stamped", "1", "stamped").await?;
+    let options =
+        SignOptions { timestamp: Some((stamper.url(), TimestampAuthority::root_pem())), ..SignOptions::default() };
+    // Signing asks about the authority too.
+    listed.authority.give("/tsa.crl", Some(TimestampAuthority::list(false)));
+    stage.notation().await?.sign(&image.by_digest(), &listed.key, &options).await?;
+    let mut trusting = policy("strict", &json!({"revocation": "skip"}));
+    trusting["spec"]["trustPolicies"][0]["trustStores"] = json!(["ca:supplychain", "tsa:microsoft"]);
+    let store = json!({"type": "tsa", "name": "microsoft", "certificates": [{"pem": TimestampAuthority::root_pem()}]});
+    trusting["spec"]["trustStores"].as_array_mut().ok_or("a list")?.push(store);
+    listed.authority.give("/tsa.crl", None);
+    stage.apply(&scene::roots(listed.root.certificate_pem())).await?;
+    stage.apply(&trusting).await?;
+    stage.run_pod("stamped-0", &image).await?;
+    let _operator = stage.operator(&[&listed.registry], &ALLOWED).await?;
+    let seen = stage.until("the outage", |seen| seen.reason("stamped") == "RevocationUnknown").await?;
+    let message = seen.status("stamped").message.unwrap_or_default();
+    assert!(message.contains("/tsa.crl could not be asked: status 503"), "{message}");
+    // The override spares the signer and not the authority.
+    listed.authority.give("/tsa.crl", Some(TimestampAuthority::list(false)));
+    stage.request(POLICY).await?;
+    let seen = stage.until("the verdict", |seen| seen.reason("stamped") == "SignatureValid").await?;
+    assert!(seen.status("stamped").signature.is_some_and(|signature| signature.timestamp.is_some()));
+    trusting["spec"]["trustPolicies"][0]["signatureVerification"] = json!({"level": "strict"});
+    stage.apply(&trusting).await?;
+    let by_list = |seen: &sealwatch_e2e::stage::Seen| {
+        let signature = seen.status("stamped").signature;
+        seen.reason("stamped") == "SignatureValid" && signature.is_some_and(|signature| signature.revocation.is_some())
+    };
+    stage.until("both chains to be known", by_list).await?;
+    listed.authority.give("/tsa.crl", Some(TimestampAuthority::list(true)));
+    stage.request(POLICY).await?;
+    stage.until("the revocation", |seen| seen.reason("stamped") == "Revoked").await?;
     Ok(())
 }

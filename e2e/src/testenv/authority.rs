@@ -3,16 +3,14 @@
 //! The server of a certificate authority: it gives out what it is told to, and counts who asks.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use tokio::sync::oneshot;
 
 use super::Result;
+use super::server::Server;
 
 #[derive(Debug, Default)]
 struct Told {
@@ -21,12 +19,11 @@ struct Told {
     asked: Vec<String>,
 }
 
-/// A server on loopback, in a thread with a runtime of its own. It ends with this value.
+/// A server on loopback. It ends with this value.
 #[derive(Debug)]
 pub struct Authority {
-    address: SocketAddr,
+    server: Server,
     told: Arc<Mutex<Told>>,
-    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Authority {
@@ -35,28 +32,14 @@ impl Authority {
     /// # Errors
     /// There is no port for it.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let told: Arc<Mutex<Told>> = Arc::default();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&told));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::select! {
-                    _ = axum::serve(listener, router) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Self { address, told, running: Some((stop, thread)) })
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&told)))?;
+        Ok(Self { server, told })
     }
 
     /// The URL of a path, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.server.address())
     }
 
     /// Gives this out at a path, and below it, from now on; `None` is an outage.
@@ -71,16 +54,6 @@ impl Authority {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.running.take() {
-            drop(stop);
-            // A panic in there has been printed already.
-            let _ = thread.join();
-        }
     }
 }
 

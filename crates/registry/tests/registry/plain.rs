@@ -83,8 +83,9 @@ async fn a_name_that_leads_to_loopback_is_refused_unless_it_is_named_with_its_po
     let options = RegistryOptions { names: Some(names), ..RegistryOptions::default() };
     let url = format!("http://pki.test:{}/root.crl", server.address.port());
     // Whoever names a registry on the command line does not thereby trust certificates to lead there.
-    let named = RegistryOptions { named_hosts: vec![format!("pki.test:{}", server.address.port())], ..options.clone() };
-    for options in [&options, &named] {
+    let on_command_line =
+        RegistryOptions { named_hosts: vec![format!("pki.test:{}", server.address.port())], ..options.clone() };
+    for options in [&options, &on_command_line] {
         let error = PlainFetcher::new(options).unwrap().fetch(&request(&url)).await.unwrap_err();
         assert!(matches!(&error, PlainError::EgressRefused { host, .. } if host.starts_with("pki.test:")), "{error}");
     }
@@ -139,7 +140,7 @@ async fn a_body_that_breaks_off_or_is_encoded_is_no_answer() {
 async fn silence_and_a_trickle_end_at_the_time_limit() {
     let limit = Duration::from_millis(300);
     let pause = Duration::from_millis(20);
-    for body in [Body::Silence(Duration::from_secs(60)), Body::Slow { bytes: vec![0; MOST], pause }] {
+    for body in [Body::Silence(Duration::from_mins(1)), Body::Slow { bytes: vec![0; MOST], pause }] {
         let (_server, url) = answering(Script::status(200).body(body)).await;
         let answer = fetcher().fetch(&PlainRequest { time_limit: limit, ..request(&url) }).await;
         assert_eq!(answer, Err(PlainError::TimeLimit { limit }));
