@@ -2,6 +2,7 @@
 //! Registries over HTTP: OCI distribution specification 1.1, with every answer distrusted until it is checked.
 
 mod challenge;
+pub mod plain;
 mod referrers;
 mod resolve;
 mod session;
@@ -61,6 +62,13 @@ pub struct RegistryOptions {
     pub names: Option<Arc<dyn NameLookup>>,
 }
 
+impl RegistryOptions {
+    fn user_agent(&self) -> &str {
+        let own = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+        if self.user_agent.is_empty() { own } else { &self.user_agent }
+    }
+}
+
 /// Registries over HTTP: OCI distribution specification 1.1.
 ///
 /// Each call asks the endpoints of the repository in order (mirrors, then the registry itself). Clones share
@@ -86,17 +94,13 @@ impl HttpRegistry {
             at: At { registry: "http client".to_owned(), operation: Operation::Open },
             what,
         };
-        let mut guard = Guard { allowed: options.allow_egress, named: options.registries.named().collect() };
+        let mut guard = Guard { allowed: options.allow_egress.clone(), named: options.registries.named().collect() };
         for host in &options.named_hosts {
             guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
         }
-        let names = options.names.unwrap_or_else(|| Arc::new(SystemNames));
-        let user_agent = if options.user_agent.is_empty() {
-            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))
-        } else {
-            &options.user_agent
-        };
-        let transport = Transport::new(Arc::new(guard), &names, options.timeouts, user_agent).map_err(unusable)?;
+        let names = options.names.clone().unwrap_or_else(|| Arc::new(SystemNames));
+        let transport =
+            Transport::new(Arc::new(guard), &names, options.timeouts, options.user_agent()).map_err(unusable)?;
         let (tokens, absent_apis) = (Tokens::default(), AbsentApis::default());
         Ok(Self(Arc::new(Inner { registries: options.registries, transport, tokens, absent_apis })))
     }

@@ -68,5 +68,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time for one request, its redirects and its body. Ours.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Bytes of answers to [`crate::PlainFetcher`] that may be on their way at once. Ours: two of the largest revocation
+/// lists; who finds no room waits, within its time limit.
+pub const MAX_PLAIN_BYTES_IN_FLIGHT: u32 = 64 * 1024 * 1024;
+/// Requests of one [`crate::PlainFetcher`] at once. Ours.
+pub const MAX_PLAIN_REQUESTS: usize = 32;
 /// Largest `oci-layout` file. Ours; it holds one version number.
 pub const MAX_LAYOUT_FILE_BYTES: u64 = 4 * 1024;

@@ -7,6 +7,7 @@ mod egress;
 mod fixture;
 mod layout;
 mod mirrors;
+mod plain;
 mod redirects;
 mod referrers;
 mod resolve;
