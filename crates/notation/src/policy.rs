@@ -243,6 +243,7 @@ impl TryFrom<raw::Document> for TrustPolicyDocument {
     type Error = PolicyError;
 
     fn try_from(raw: raw::Document) -> Result<Self, PolicyError> {
+        // TP-2 to TP-5.
         match raw.version.as_str() {
             "1.0" => {}
             "" => return Err(PolicyError::VersionEmpty),

@@ -84,7 +84,7 @@ impl ExtendedKeyUsage {
     pub(crate) const TIME_STAMPING: Self = Self::Forbidden("timeStamping");
     pub(crate) const OCSP_SIGNING: Self = Self::Forbidden("OCSPSigning");
 
-    /// CC-6. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification.
+    /// CC-6, D5. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification (D4).
     fn from_oid(oid: &[u8]) -> Self {
         const FORBIDDEN: [(ObjectIdentifier, &str); 6] = [
             (rfc5912::ANY_EXTENDED_KEY_USAGE, "anyExtendedKeyUsage"),

@@ -47,6 +47,7 @@ pub(super) struct SignedHeaders {
 
 impl RawHeaders {
     pub(super) fn check(self) -> Result<SignedHeaders, EnvelopeError> {
+        // JW-11, CO-5.
         match &self.content_type {
             None => return Err(EnvelopeError::HeaderMissing { header: "content type" }),
             Some(found) if found != PAYLOAD_MEDIA_TYPE => {
@@ -99,6 +100,7 @@ impl RawHeaders {
         let mut listed = BTreeSet::new();
         for header in &self.critical {
             let header_text = || text(header);
+            // Stricter than notation-go for COSE (D22).
             if !listed.insert(header.as_str()) {
                 return Err(EnvelopeError::CriticalRepeated { header: header_text() });
             }

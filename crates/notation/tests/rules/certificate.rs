@@ -220,7 +220,7 @@ fn files_of_certificates_are_pem_or_der() {
     assert!(matches!(count(&vec![b' '; 1024 * 1024 + 1]), Err(CertificateError::TooLarge { .. })));
 }
 
-/// TP-13 to TP-15.
+/// TP-13 to TP-15, TS-1.
 #[test]
 fn references_to_trust_stores_have_a_type_and_a_name() {
     for good in ["ca:supplychain", "signingAuthority:a.b_c-1", "tsa:..", "ca:A"] {

@@ -55,7 +55,7 @@ fn a_good_signature_is_verified_in_both_formats_with_signer_and_anchor() {
     }
 }
 
-/// DS-13, LV-3.
+/// DS-13, LV-3, DS-14.
 #[test]
 fn a_signature_about_another_artifact_fails_at_every_level() {
     let envelope = signed_by(&Signer::new());
@@ -77,7 +77,7 @@ fn a_signature_about_another_artifact_fails_at_every_level() {
     }
 }
 
-/// LV-3.
+/// LV-3, CC-12.
 #[test]
 fn an_envelope_that_cannot_be_parsed_is_broken_at_every_level() {
     let error = EnvelopeError::SignatureInvalid;
@@ -105,7 +105,7 @@ fn level_skip_judges_nothing_and_verifies_nothing() {
     }
 }
 
-/// PL-3, PL-4, LV-3: neither level nor trust softens what is not understood.
+/// PL-3, PL-4, LV-3, D3: neither level nor trust softens what is not understood.
 #[test]
 fn plugins_and_unknown_critical_attributes_fail_at_every_level() {
     let mut plugin = Jws::new(&Signer::new());
@@ -274,7 +274,7 @@ fn a_signature_is_expired_from_the_instant_of_its_expiry_on() {
     assert_eq!(result(&after, CheckType::AuthenticTimestamp), CheckResult::NotEvaluated);
 }
 
-/// AT-1, CC-11: both bounds are inclusive, and hold for each certificate.
+/// AT-1, CC-11, AU-5: both bounds are inclusive, and hold for each certificate.
 #[test]
 fn without_a_tsa_store_every_certificate_must_be_valid_now() {
     let short =
@@ -485,7 +485,7 @@ fn messages_quote_subjects_cut_and_cleaned() {
     }
 }
 
-/// Which of several signatures speaks for an image.
+/// LV-7: which of several signatures speaks for an image.
 #[test]
 fn outcomes_rank_verified_over_unknown_over_the_most_telling_failure() {
     let good = signed_by(&Signer::new());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One look at an image in its registry, in a task of its own: a slow registry holds up nobody's reconcile, and a
-//! panic in a parser becomes an error of this look.
+//! panic in a parser becomes an error of this look (LV-5).
 
 use std::{
     panic::AssertUnwindSafe,

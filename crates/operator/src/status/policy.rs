@@ -241,7 +241,7 @@ impl Facts<'_> {
     }
 }
 
-/// What is allowed and unwise.
+/// What is allowed and unwise: D1.
 fn warnings(policy: &Policy) -> Vec<String> {
     let Ok(document) = &policy.document else { return Vec::new() };
     let skips_all = |statement: &&sealwatch_notation::Statement| {

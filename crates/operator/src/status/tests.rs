@@ -271,6 +271,7 @@ fn pods_that_are_not_shown_are_no_absence_of_images() {
     }
 }
 
+/// D1.
 #[test]
 fn skipping_everything_is_allowed_with_a_warning() {
     let policy = skipping();
