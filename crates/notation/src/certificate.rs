@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod extensions;
+mod form;
 mod key;
 mod name;
 mod pem;
@@ -75,7 +76,8 @@ impl Certificate {
     ///
     /// # Errors
     /// If the bytes are more than [`MAX_CERTIFICATE_BYTES`] or not exactly one certificate in DER (RFC 5280 section
-    /// 4.1), if an extension is there twice, or if one that has a meaning here cannot be read.
+    /// 4.1), if an extension is there twice, or if one cannot be read that has a meaning here or
+    /// that Go reads.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { size: der.len(), max: MAX_CERTIFICATE_BYTES });

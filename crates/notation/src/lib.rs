@@ -57,9 +57,9 @@
 //! The specifications are those of `notaryproject/specifications` (trust store and trust policy, signature
 //! specification, JWS and COSE envelopes, signing schemes). Names like `TP-17` or `CC-4` in comments number the rules;
 //! tests carry the same names. `Off-spec:` and "stricter than notation-go" mark where this crate departs from the
-//! reference implementation. It means to accept nothing that the reference implementation refuses; known to be accepted
-//! all the same are certificates with an extension of no meaning here (subject alternative names, name constraints,
-//! policies) that Go's parser finds malformed, because the specification forbids to evaluate it.
+//! reference implementation. It means to accept nothing that the reference implementation refuses. So extensions of no
+//! meaning here (subject alternative names, name constraints, policies), which the specification forbids to evaluate,
+//! must still have a form that Go's parser reads.
 //!
 //! Timestamp tokens are held to RFC 3161, and more strictly than by the reference implementation: nothing may follow
 //! any of their structures, an attribute has one value, no extension of a token is critical, an accuracy is what the
