@@ -249,7 +249,10 @@ fn check_integrity(envelope: &Envelope, subject: &TargetArtifact) -> Finding {
     if let Some(plugin) = envelope.verification_plugin() {
         let name = plugin.name.as_deref().map_or_else(|| "without a name".to_owned(), text);
         let version = plugin.minimum_version.as_deref().map_or_else(String::new, |v| format!(" {} or later", text(v)));
-        let message = format!("the signature requires the verification plugin {name}{version}; plugins are not run");
+        // PL-1.
+        let problem = plugin.problem.map_or_else(String::new, |problem| format!(", and {problem}"));
+        let message =
+            format!("the signature requires the verification plugin {name}{version}; plugins are not run{problem}");
         return Finding::failed(Reason::ExtensionUnsupported, message);
     }
     // PL-4, SIG: "critical". Off-spec: notation-go ignores them if no plugin is asked for (D3).

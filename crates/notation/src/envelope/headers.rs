@@ -15,8 +15,6 @@ pub(super) const AUTHENTIC_SIGNING_TIME: &str = "io.cncf.notary.authenticSigning
 pub(super) const EXPIRY: &str = "io.cncf.notary.expiry";
 pub(super) const TIMESTAMP_SIGNATURE: &str = "io.cncf.notary.timestampSignature";
 pub(super) const SIGNING_AGENT: &str = "io.cncf.notary.signingAgent";
-const VERIFICATION_PLUGIN: &str = "io.cncf.notary.verificationPlugin";
-const VERIFICATION_PLUGIN_MIN_VERSION: &str = "io.cncf.notary.verificationPluginMinVersion";
 
 /// Go's zero time, 0001-01-01T00:00:00Z, in seconds since 1970. Notation-go takes it for "no time given".
 const ZERO_TIME: i64 = -62_135_596_800;
@@ -135,15 +133,9 @@ impl RawHeaders {
     /// What the signer asks of a verifier beyond the specification (PL-1, PL-3, PL-4). It is kept, not refused: the
     /// signature is intact, and the judgement says what is missing.
     fn extensions(&self) -> (Option<VerificationPlugin>, Vec<String>) {
-        let (name, version) = (VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION);
-        let asks = self.extended.contains_key(name) || self.extended.contains_key(version);
-        let plugin = asks.then(|| VerificationPlugin {
-            name: self.extended.get(name).cloned().flatten(),
-            minimum_version: self.extended.get(version).cloned().flatten(),
-        });
-        let is_unknown = |header: &&String| {
-            self.extended.contains_key(*header) && header.as_str() != name && header.as_str() != version
-        };
+        let plugin = VerificationPlugin::find(&self.extended, &self.critical);
+        let is_unknown =
+            |header: &&String| self.extended.contains_key(*header) && !VerificationPlugin::is_asked_for_by(header);
         (plugin, self.critical.iter().filter(is_unknown).cloned().collect())
     }
 }

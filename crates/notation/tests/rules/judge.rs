@@ -6,6 +6,8 @@ use sealwatch_notation::{
     RevocationAnswers, TrustStores, Verdict, judge,
 };
 
+use serde_json::{Value, json};
+
 use crate::support::cose::Cose;
 use crate::support::der::{UTF8, name, simple_name};
 use crate::support::jws::Jws;
@@ -126,6 +128,39 @@ fn plugins_and_unknown_critical_attributes_fail_at_every_level() {
             assert_outcome(&outcome, Verdict::Failed, Reason::ExtensionUnsupported);
             assert!(outcome.message().contains(named), "{}", outcome.message());
         }
+    }
+}
+
+/// PL-1, PL-3: a plugin that is asked for in a way that no verifier accepts fails too, and the message says what is wrong.
+#[test]
+fn what_is_wrong_with_a_demand_for_a_plugin_is_told() {
+    const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
+    const VERSION: &str = "io.cncf.notary.verificationPluginMinVersion";
+    const SCHEME: &str = "io.cncf.notary.signingScheme";
+    let message = |name: Option<Value>, version: Option<Value>, crit: &[&str]| {
+        let mut jws = Jws::new(&Signer::new());
+        for (attribute, value) in [(PLUGIN, name), (VERSION, version)] {
+            jws.protected.extend(value.map(|value| (attribute.to_owned(), value)));
+        }
+        jws.crit(&[&[SCHEME], crit].concat());
+        let outcome = judged(&parse(&jws), &trusting("audit"), &trusted(), NOW);
+        assert_outcome(&outcome, Verdict::Failed, Reason::ExtensionUnsupported);
+        outcome.message().split("; ").nth(1).expect("three parts").to_owned()
+    };
+    let (name, version) = (|| Some(json!("com.example")), || Some(json!("1.0.0")));
+    let both = &[PLUGIN, VERSION];
+    for (found, expected) in [
+        (message(name(), version(), both), "plugins are not run"),
+        (message(name(), None, &[PLUGIN]), "plugins are not run"),
+        (message(name(), None, &[]), "plugins are not run, and the plugin's name is not critical"),
+        (message(name(), version(), &[PLUGIN]), "plugins are not run, and the plugin's version is not critical"),
+        (message(Some(json!(7)), None, &[PLUGIN]), "plugins are not run, and the plugin's name is not text"),
+        (message(Some(json!(" ")), None, &[PLUGIN]), "plugins are not run, and the plugin's name is blank"),
+        (message(name(), Some(json!(1)), both), "plugins are not run, and the plugin's version is not text"),
+        (message(name(), Some(json!("1.0")), both), "plugins are not run, and the plugin's version is no SemVer"),
+        (message(None, version(), &[VERSION]), "plugins are not run, and a version is asked for, and no plugin"),
+    ] {
+        assert_eq!(found, expected);
     }
 }
 
