@@ -72,6 +72,11 @@ cluster: needs (tools "kube")
 bench-core:
     @dev/bench-core
 
+# Take rules of Notation out, one after the other, and see their tests fail. WORDS choose (a rule, a file)
+[group('test')]
+mutants *words:
+    @dev/mutants {{ words }}
+
 # Format everything
 [group('check')]
 fmt:

@@ -180,7 +180,7 @@ fn any_certificate_of_the_chain_may_be_the_anchor() {
     assert_outcome(&outcome, Verdict::Verified, Reason::SignatureValid);
 }
 
-/// AU-2, AU-3: byte for byte; the same name and key in another certificate is not the anchor.
+/// AU-2, AU-3, LV-1: byte for byte; the same name and key in another certificate is not the anchor.
 #[test]
 fn a_chain_to_another_root_is_untrusted_even_if_name_and_key_are_the_same() {
     let envelope = signed_by(&Signer::new());
