@@ -11,7 +11,7 @@ use crate::algorithm::SignatureAlgorithm;
 use crate::certificate::{Certificate, ExtendedKeyUsage, KeyUsage, Marked, text};
 
 /// Most certificates in a chain. A limit of ours; notation-go has none, real chains have two to four.
-pub const MAX_CHAIN_LENGTH: usize = 10;
+pub(crate) const MAX_CHAIN_LENGTH: usize = 10;
 
 /// Checks a code-signing chain and returns the algorithm that its leaf's key implies.
 ///

@@ -117,11 +117,8 @@ mod trust_store;
 pub use jiff::Timestamp;
 
 pub use algorithm::SignatureAlgorithm;
-pub use certificate::{
-    Certificate, CertificateError, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_FILE_BYTES, MAX_CERTIFICATES_PER_FILE,
-    parse_certificates,
-};
-pub use chain::{ChainError, ChainProblem, MAX_CHAIN_LENGTH};
+pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_FILE_BYTES, parse_certificates};
+pub use chain::{ChainError, ChainProblem};
 pub use envelope::{
     ARTIFACT_TYPE, Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, SigningScheme,
     VerificationPlugin,
@@ -131,13 +128,12 @@ pub use judge::{judge, revocation_questions};
 pub use outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 pub use payload::TargetArtifact;
 pub use policy::{
-    Action, Actions, Level, MAX_POLICY_BYTES, MAX_POLICY_ENTRIES, PolicyError, Statement, TrustPolicyDocument,
-    VerifyTimestamp, raw,
+    Action, Actions, Level, MAX_POLICY_BYTES, PolicyError, Statement, TrustPolicyDocument, VerifyTimestamp, raw,
 };
 pub use revocation::{
-    MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE,
-    MAX_URLS_PER_VERIFICATION, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
-    RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
+    MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION,
+    RevocationAnswers, RevocationError, RevocationEvidence, RevocationList, RevocationMethod, RevocationQuestion,
+    RevocationQuestions, RevocationRequest,
 };
 pub use timestamp::VerifiedTimestamp;
 pub use trust_store::{
