@@ -336,16 +336,6 @@ fn without_a_tsa_store_every_certificate_must_be_valid_now() {
     }
 }
 
-/// AT-1: the envelope has what would help.
-#[test]
-fn an_expired_certificate_with_a_timestamp_asks_for_a_tsa_store() {
-    let mut jws = Jws::new(&Signer::with_leaf(&Template { not_after: "20260101000000Z", ..Template::leaf() }));
-    jws.header.insert(TOKEN.to_owned(), "AAEC".into());
-    let outcome = judged(&parse(&jws), &trusting("strict"), &trusted(), NOW);
-    assert_outcome(&outcome, Verdict::Failed, Reason::CertificateExpired);
-    assert!(outcome.message().contains("add a tsa trust store"), "{}", outcome.message());
-}
-
 /// AT-2, AT-3, AT-15: with a tsa store. The tokens here are garbage; good ones have a file of their own.
 #[test]
 fn with_a_tsa_store_a_timestamp_is_needed_whenever_the_statement_says() {

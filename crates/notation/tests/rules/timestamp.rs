@@ -132,6 +132,45 @@ fn a_signature_outlives_its_certificate_by_a_timestamp() {
     assert_eq!(without.timestamp(), None);
 }
 
+/// AT-1: the message says what would help, and only if it would: a certificate has ended, that is all that is wrong, and
+/// the token is sound, about this signature and from when the certificates were valid.
+#[test]
+fn an_expired_certificate_with_a_timestamp_that_would_help_asks_for_a_tsa_store() {
+    let ended = |template: Template| Template { not_after: "20251231235959Z", ..template };
+    let judged_without_store = |signer: &Signer, stamp: fn(&[u8]) -> Vec<u8>| {
+        let trust = stores(&[("ca:test", signer.root())]);
+        judged(&stamped_jws(&Jws::new(signer), stamp), &policy("strict", "", &["ca:test"], &["*"]), &trust, NOW)
+    };
+    let good = |signature: &[u8]| Token::new(signature).issue();
+    let hint = format!("the envelope carries a timestamp of {STAMPED_AT}: add a tsa trust store to the statement");
+    let ended_leaf = Signer::with_leaf(&ended(Template::leaf()));
+    for signer in [&ended_leaf, &Signer::with_chain(&[&Template::leaf(), &ended(Template::root())])] {
+        let outcome = judged_without_store(signer, good);
+        assert_eq!(outcome.reason(), Reason::CertificateExpired);
+        assert!(outcome.message().contains(&hint), "{}", outcome.message());
+        assert_eq!(outcome.timestamp(), None);
+    }
+    let late = |signature: &[u8]| {
+        let mut token = Token::new(signature);
+        token.time = "20260101000000Z".to_owned();
+        token.issue()
+    };
+    let future = Template { not_before: "20300101000000Z", ..Template::root() };
+    let future_root = Signer::with_chain(&[&ended(Template::leaf()), &future]);
+    for (what, signer, stamp) in [
+        ("garbage", &ended_leaf, (|_| vec![0, 1, 2]) as fn(&[u8]) -> Vec<u8>),
+        ("about another signature", &ended_leaf, |_| Token::new(b"another").issue()),
+        ("from after the end", &ended_leaf, late),
+        ("beside a root that is not valid yet", &future_root, good),
+    ] {
+        let outcome = judged_without_store(signer, stamp);
+        assert_eq!(outcome.reason(), Reason::CertificateExpired, "{what}");
+        assert!(!outcome.message().contains("tsa"), "{what}: {}", outcome.message());
+    }
+    let valid = judged_without_store(&Signer::new(), good);
+    assert_eq!(valid.reason(), Reason::SignatureValid);
+}
+
 /// LV-2: a failure that is logged is told, and the timestamp is not evidence.
 #[test]
 fn a_logged_failure_leaves_no_timestamp() {
