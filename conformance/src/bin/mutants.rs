@@ -2,7 +2,7 @@
 //! Takes rules out of a copy of the sources, one after the other, and sees the tests of those rules fail.
 //!
 //! `mutants COPY [WORD…]`: COPY is a copy of the whole project, which is changed and put right again; with words, only
-//! what has one of them in its rule, text or file is taken out. Ends with one line of counts, and fails if anything failed.
+//! what has one of them as its rule, or in its text or file, is taken out. Ends with one line of counts, and fails if anything failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program
 
@@ -35,8 +35,9 @@ fn run(copy: &Path, words: &[String]) -> Result<usize, Box<dyn std::error::Error
     let all = Mutation::parse_all(&fs::read_to_string(copy.join("conformance/mutations.txt"))?)?;
     let count = all.len();
     let is_wanted = |mutation: &Mutation| {
-        let text = format!("{mutation} {}", mutation.file);
-        words.is_empty() || words.iter().any(|word| text.contains(word.as_str()))
+        let text = format!("{} {}", mutation.what, mutation.file);
+        let fits = |word: &String| word.parse() == Ok(mutation.rule) || text.contains(word.as_str());
+        words.is_empty() || words.iter().any(fits)
     };
     let wanted: Vec<Mutation> = all.into_iter().filter(is_wanted).collect();
     check_unchanged(copy, &wanted)?;
