@@ -36,7 +36,8 @@ fn group(letters: &str, table: &Table, mentions: &[Mention]) -> String {
         let (code, tests) = (places(rule, mentions, Role::Code), places(rule, mentions, Role::Test));
         let note = if rule.note.is_empty() { String::new() } else { format!(": {}", rule.note) };
         let state = rule.state.as_str();
-        let _ = writeln!(lines, "| {} | {} | {state}{note} | {code} | {tests} |", rule.number, rule.says);
+        let fixtures = fixtures(rule, mentions);
+        let _ = writeln!(lines, "| {} | {} | {state}{note} | {code} | {tests}{fixtures} |", rule.number, rule.says);
     }
     lines
 }
@@ -44,11 +45,21 @@ fn group(letters: &str, table: &Table, mentions: &[Mention]) -> String {
 /// The items of one role that name a rule, each a link to its file.
 fn places(rule: &Rule, mentions: &[Mention], kind: Role) -> String {
     let of_rule = mentions.iter().filter(|mention| mention.number == rule.number && mention.role == kind);
-    let links = of_rule.map(|mention| {
+    let links = of_rule.map(|mention: &Mention| {
         let shown = if mention.item.is_empty() { module(&mention.file) } else { &mention.item };
         format!("[`{shown}`](../{})", mention.file)
     });
     links.collect::<Vec<String>>().join(", ")
+}
+
+/// How many signatures that are written out are about a rule.
+fn fixtures(rule: &Rule, mentions: &[Mention]) -> String {
+    let is_about = |mention: &&Mention| mention.number == rule.number && mention.role == Role::Fixture;
+    match mentions.iter().filter(is_about).count() {
+        0 => String::new(),
+        1 => "; 1 [fixture](../fixtures/README.md)".to_owned(),
+        count => format!("; {count} [fixtures](../fixtures/README.md)"),
+    }
 }
 
 fn module(file: &str) -> &str {

@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use serde::Deserialize;
+
 use super::number::Number;
 
 /// Where sources are, below the top folder: every crate that ships, and the tests on real parts.
@@ -21,6 +23,8 @@ pub enum Role {
     Code,
     /// A test.
     Test,
+    /// A signature with its verdict, written out below `fixtures`, that a test judges.
+    Fixture,
     /// Anything else in a test's file.
     Other,
 }
@@ -53,6 +57,7 @@ pub fn scan(top: &Path) -> io::Result<Vec<Mention>> {
     for file in files {
         mentions.extend(scan_text(&file, &fs::read_to_string(top.join(&file))?));
     }
+    collect_fixtures(top, &PathBuf::from("fixtures"), &mut mentions)?;
     mentions.sort();
     mentions.dedup_by(|a, b| (a.number, a.role, &a.file, &a.item) == (b.number, b.role, &b.file, &b.item));
     Ok(mentions)
@@ -73,6 +78,34 @@ fn collect(top: &Path, folder: &Path, files: &mut Vec<String>) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+/// The rules that each `case.json` is about.
+fn collect_fixtures(top: &Path, folder: &Path, mentions: &mut Vec<Mention>) -> io::Result<()> {
+    for entry in fs::read_dir(top.join(folder))? {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            collect_fixtures(top, &path, mentions)?;
+        } else if entry.file_name() == "case.json" {
+            let case: Case = serde_json::from_slice(&fs::read(top.join(&path))?)?;
+            let file = path.to_string_lossy();
+            mentions.extend(case.rules.iter().flat_map(|rule| Number::find_all(rule)).map(|number| Mention {
+                number,
+                role: Role::Fixture,
+                file: file.clone().into_owned(),
+                item: case.name.clone(),
+                line: 1,
+            }));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    rules: Vec<String>,
 }
 
 /// An item, or a part of one, that may stand around what follows it.
