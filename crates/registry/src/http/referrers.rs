@@ -89,7 +89,7 @@ impl Inner {
         checked(at, candidates)
     }
 
-    /// The Referrers API; `None` if the registry does not have it.
+    /// DS-5, DS-6: the Referrers API; `None` if the registry does not have it.
     async fn by_api(
         &self,
         at: &At,
@@ -132,7 +132,7 @@ impl Inner {
         Err(too_many(at, "pages of referrers", MAX_REFERRER_PAGES))
     }
 
-    /// The tag schema; a tag that is not there is an empty list.
+    /// DS-6: the tag schema; a tag that is not there is an empty list.
     async fn by_tag(
         &self,
         at: &At,
@@ -191,6 +191,7 @@ fn checked(at: &At, candidates: Candidates) -> Result<Vec<Descriptor>, Error> {
     Ok(distinct)
 }
 
+/// DS-5.
 fn is_filtered(headers: &HeaderMap) -> bool {
     headers
         .get_all(OCI_FILTERS_APPLIED)
@@ -200,7 +201,7 @@ fn is_filtered(headers: &HeaderMap) -> bool {
         .any(|filter| filter.trim() == "artifactType")
 }
 
-/// The URL of `Link: <…>; rel="next"` (RFC 8288), which must have the origin of the page that it stands on
+/// DS-7: the URL of `Link: <…>; rel="next"` (RFC 8288), which must have the origin of the page that it stands on
 /// (GHSA-h7vf-4x9w-h99v).
 fn next_page(at: &At, page: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
     for value in headers.get_all(LINK) {
