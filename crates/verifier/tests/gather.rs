@@ -235,8 +235,14 @@ async fn an_image_without_a_signature_is_a_finding_of_its_own_at_every_level_but
                 "signatureVerification":{{"level":"{level}"}}{trust}}}]}}"#
         );
         let document = TrustPolicyDocument::from_json(document.as_bytes()).unwrap();
-        let verification =
-            judge(&subject().repository, &evidence, &document, &TrustStores::new(), &Answers::default(), now());
+        let verification = judge(
+            &subject().repository,
+            &evidence,
+            &document,
+            &TrustStores::new(),
+            &sealwatch_verifier::Answers::default(),
+            now(),
+        );
         assert_eq!((verification.verdict, verification.reason), (verdict, reason), "{level}");
         assert!(verification.checks.is_empty(), "no signature was judged");
     }
