@@ -343,6 +343,10 @@ fn every_error_of_a_revocation_answer_is_a_sentence() {
         (R::NotAskable { url: text("u") }, "u is not an http URL that may be asked"),
         (R::NotFetched { url: text("u"), why: text("w") }, "u could not be asked: w"),
         (R::NoSource, "the distribution point has no URL, and no revocation list was brought for it"),
+        (
+            R::BroughtUnread { why: text("w") },
+            "it names no source, and a revocation list that was brought cannot be read: w",
+        ),
         (R::FreshestInCertificate, "the certificate names a freshest CRL, which is supported in revocation lists only"),
         (R::TooLarge { what: "list", size: 3, max: 2 }, "the list has 3 bytes; at most 2 are allowed"),
         (R::TooMany { what: "lists", max: 2 }, "there are more than 2 lists"),
