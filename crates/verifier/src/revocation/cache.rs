@@ -113,7 +113,7 @@ pub struct Freshness {
 }
 
 impl Entry {
-    /// How long until it is to be asked again.
+    /// RV-23: how long until it is to be asked again.
     pub(super) fn due(&self, freshness: Freshness, now: Timestamp) -> Duration {
         if freshness.since.is_some_and(|since| self.asked < since) {
             return Duration::ZERO;
@@ -170,8 +170,8 @@ impl Cache {
         Some(entry.clone())
     }
 
-    /// Takes in how an attempt ended. An answer to the question takes the place of an older one; what answers nothing,
-    /// only the place of the like.
+    /// RV-23: takes in how an attempt ended. An answer to the question takes the place of an older one; what answers
+    /// nothing, only the place of the like.
     pub(super) fn store(&self, key: Key, attempt: Attempt) {
         let mut inner = self.lock();
         let known = inner.entries.remove(&key);

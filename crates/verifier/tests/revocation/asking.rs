@@ -151,6 +151,7 @@ async fn the_list_that_vouches_for_a_delegated_responder_is_fetched_too() {
     image.assert_reason(&revocation, "SignatureValid");
 }
 
+/// RV-8, RV-15.
 #[tokio::test]
 async fn other_schemes_than_http_are_not_asked() {
     let authority = Authority::new().await;
@@ -164,6 +165,7 @@ async fn other_schemes_than_http_are_not_asked() {
     assert!(authority.asked().is_empty());
 }
 
+/// RV-24.
 #[tokio::test]
 async fn loopback_is_not_asked_unless_it_is_allowed_and_the_setting_is_named() {
     let authority = Authority::new().await;
@@ -175,6 +177,7 @@ async fn loopback_is_not_asked_unless_it_is_allowed_and_the_setting_is_named() {
     assert_eq!(revocation.requests().get(&("CRL", "EgressRefused")), Some(&1));
 }
 
+/// RV-24.
 #[tokio::test]
 async fn nobody_is_asked_about_a_chain_that_ends_in_no_trust_store() {
     let authority = Authority::new().await;

@@ -28,6 +28,7 @@ async fn what_was_never_asked_is_due_at_once_and_then_after_the_interval() {
     assert!(!recalled.is_unasked);
 }
 
+/// RV-24.
 #[tokio::test]
 async fn images_that_ask_the_same_at_once_share_one_request() {
     let authority = Authority::new().await;
@@ -73,6 +74,7 @@ async fn an_answer_that_ends_soon_is_asked_for_again_before_its_end() {
     assert!(due > Duration::from_mins(1) && due < Duration::from_secs(115), "{due:?}");
 }
 
+/// RV-23.
 #[tokio::test]
 async fn what_cannot_be_refreshed_is_kept_until_its_end_and_said() {
     let authority = Authority::new().await;
@@ -171,6 +173,7 @@ async fn an_older_answer_played_back_does_not_undo_a_newer_one() {
     }
 }
 
+/// RV-23.
 #[tokio::test]
 async fn a_failure_is_remembered_for_a_minute_unless_a_fresh_look_is_asked_for() {
     let authority = Authority::new().await;
