@@ -97,9 +97,12 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RegistryArguments {
-    /// Mirrors, credentials and plain-HTTP registries, as a K3s registries.yaml
+    /// Mirrors, credentials, TLS settings and plain-HTTP registries, as a K3s registries.yaml
     #[arg(long, value_name = "FILE", env = "SEALWATCH_REGISTRIES")]
     pub(crate) registries: Option<PathBuf>,
+    /// Where the file given by --registries has mirrors for a registry, do not ask the registry itself (K3s' flag)
+    #[arg(long, env = "SEALWATCH_DISABLE_DEFAULT_REGISTRY_ENDPOINT", requires = "registries")]
+    pub(crate) disable_default_registry_endpoint: bool,
     /// Address ranges that may be connected to although they are private, link-local or loopback (repeatable)
     #[arg(long, value_name = "CIDR", env = "SEALWATCH_ALLOW_EGRESS", value_delimiter = ',')]
     pub(crate) allow_egress: Vec<sealwatch_registry::Cidr>,

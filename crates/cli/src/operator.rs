@@ -21,7 +21,7 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Ok(config) => config,
         Err(why) => return usage(&why),
     };
-    let registries = match registries::options(&arguments.registries) {
+    let registries = match registries::options(&arguments.registries, registries::Origin::Mounted) {
         Ok(registries) => registries,
         Err(why) => return usage(&why),
     };

@@ -104,7 +104,7 @@ fn parse(image: &str) -> Result<(String, Reference), String> {
 }
 
 fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {
-    let mut options = registries::options(&arguments.registries)?;
+    let mut options = registries::options(&arguments.registries, registries::Origin::Local)?;
     options.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
     for (_, reference) in images {
         // Whoever names a registry on the command line means it, wherever it is.

@@ -2,6 +2,7 @@
 //! Registries over HTTP: OCI distribution specification 1.1, with every answer distrusted until it is checked.
 
 mod challenge;
+mod clients;
 mod referrers;
 mod resolve;
 mod session;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::clients::Clients;
 use self::referrers::AbsentApis;
 use self::resolve::{Content, check_declared_size};
 use self::token::Tokens;
@@ -24,6 +26,7 @@ use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
 use crate::error::{At, Error, Operation};
 use crate::limits::{CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT};
 use crate::mirrors::{Endpoint, RegistriesConfig, ports_of};
+use crate::proxies::Proxies;
 use crate::reference::Repository;
 use crate::{Registry, Target};
 
@@ -53,6 +56,8 @@ pub struct RegistryOptions {
     pub allow_egress: Vec<Cidr>,
     /// `host[:port]` that may be asked whatever their address: those of the command line.
     pub named_hosts: Vec<String>,
+    /// Which requests go through which proxy.
+    pub proxies: Proxies,
     /// The `User-Agent` header; empty means this crate's name and version.
     pub user_agent: String,
     /// Time limits.
@@ -96,7 +101,9 @@ impl HttpRegistry {
         } else {
             &options.user_agent
         };
-        let transport = Transport::new(Arc::new(guard), &names, options.timeouts, user_agent).map_err(unusable)?;
+        let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
+        let clients = Clients::new(Arc::clone(&guard), names, timeouts, user_agent, tls, options.proxies);
+        let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
         let (tokens, absent_apis) = (Tokens::default(), AbsentApis::default());
         Ok(Self(Arc::new(Inner { registries: options.registries, transport, tokens, absent_apis })))
     }
@@ -111,7 +118,7 @@ impl HttpRegistry {
     ) -> Result<Bytes, Error> {
         check_declared_size(&At { registry: repository.registry().to_owned(), operation }, content, wanted)?;
         let mut failure = Failure::default();
-        for endpoint in self.0.registries.endpoints(repository) {
+        for endpoint in self.0.registries.signature_endpoints(repository).0 {
             let at = at(&endpoint, operation);
             match self.0.fetch_at(&at, &endpoint, content, wanted, credentials).await {
                 Ok(bytes) => return Ok(bytes),
@@ -125,7 +132,7 @@ impl HttpRegistry {
 impl Registry for HttpRegistry {
     /// A pull secret may name a mirror and not the registry, so all endpoints count.
     fn credential_key(&self, repository: &Repository, credentials: &Credentials) -> CredentialKey {
-        let endpoints = self.0.registries.endpoints(repository);
+        let (endpoints, _) = self.0.registries.signature_endpoints(repository);
         CredentialKey::joined(endpoints.iter().map(|endpoint| credentials.key(&endpoint.repository)))
     }
 
@@ -155,8 +162,9 @@ impl Registry for HttpRegistry {
         artifact_type: &str,
         credentials: &Credentials,
     ) -> Result<Vec<Descriptor>, Error> {
+        let (endpoints, is_last_word) = self.0.registries.signature_endpoints(repository);
         let (mut failure, mut empty_at, mut is_origin_missing) = (Failure::default(), None, false);
-        for endpoint in self.0.registries.endpoints(repository) {
+        for endpoint in endpoints {
             let at = at(&endpoint, Operation::Referrers);
             match self.0.referrers_at(&at, &endpoint, subject, artifact_type, credentials).await {
                 Ok(list) if list.is_empty() => empty_at = empty_at.or_else(|| Some(endpoint.host().to_owned())),
@@ -169,7 +177,8 @@ impl Registry for HttpRegistry {
             }
         }
         match (empty_at, failure.0) {
-            (Some(_), None | Some(Error::NotFound { .. })) => Ok(Vec::new()),
+            (Some(_), None | Some(Error::NotFound { .. })) if is_last_word => Ok(Vec::new()),
+            (Some(mirror), None | Some(Error::NotFound { .. })) => Err(origin_not_asked(repository, mirror)),
             (Some(mirror), Some(origin)) if is_origin_missing => {
                 Err(Error::SignaturesNotMirrored { at: origin.at().clone(), mirror, origin: Box::new(origin) })
             }
@@ -194,6 +203,13 @@ impl Registry for HttpRegistry {
     ) -> Result<Bytes, Error> {
         self.fetch(repository, Operation::Blob, Content::Blob, descriptor, credentials).await
     }
+}
+
+/// A mirror has no signatures, and it is configured that nobody else is asked.
+fn origin_not_asked(repository: &Repository, mirror: String) -> Error {
+    let at = At { registry: repository.registry().to_owned(), operation: Operation::Referrers };
+    let what = "it is not asked where mirrors are configured (--disable-default-registry-endpoint)".to_owned();
+    Error::SignaturesNotMirrored { at: at.clone(), mirror, origin: Box::new(Error::Unusable { at, what }) }
 }
 
 fn at(endpoint: &Endpoint, operation: Operation) -> At {

@@ -35,6 +35,7 @@ mod index;
 pub mod layout;
 pub mod limits;
 pub mod mirrors;
+pub mod proxies;
 pub mod reference;
 pub mod signature_manifest;
 
@@ -50,7 +51,8 @@ pub use crate::error::{At, Error, Operation};
 pub use crate::http::{HttpRegistry, RegistryOptions, Timeouts};
 pub use crate::image_id::{ImageId, ImageIdError};
 pub use crate::layout::LayoutRegistry;
-pub use crate::mirrors::{RegistriesConfig, RegistriesError};
+pub use crate::mirrors::{RegistriesConfig, RegistriesError, TlsFiles};
+pub use crate::proxies::{Proxies, ProxiesError};
 pub use crate::reference::{Reference, ReferenceError, Repository};
 pub use crate::signature_manifest::{SignatureManifest, SignatureManifestError};
 

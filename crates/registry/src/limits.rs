@@ -34,6 +34,8 @@ pub const MAX_CREDENTIALS_TRIED: usize = 8;
 pub const MAX_CONFIG_ENTRIES: usize = 1_024;
 /// Largest `.dockerconfigjson`, `.dockercfg` or `registries.yaml`. Source: a Kubernetes Secret holds at most 1 MiB.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+/// Different `tls` settings of one `registries.yaml`; each has HTTP clients of its own. Ours.
+pub const MAX_TLS_SETTINGS: usize = 32;
 /// Addresses of one name that are considered. Ours.
 pub const MAX_ADDRESSES: usize = 32;
 /// Tokens and other remembered facts of each kind. Ours; a namespace holds some tens of repositories.

@@ -57,7 +57,7 @@ impl From<&RegistryError> for GatherError {
             }
             RegistryError::DigestMismatch { .. } => Reason::DigestMismatch,
             RegistryError::LimitExceeded { .. } => Reason::SignatureLimitExceeded,
-            RegistryError::EgressRefused { .. } => Reason::EgressRefused,
+            RegistryError::EgressRefused { .. } | RegistryError::NameRefused { .. } => Reason::EgressRefused,
             RegistryError::SignaturesNotMirrored { .. } => Reason::SignaturesNotMirrored,
             RegistryError::Unavailable { retry_after: wish, .. } => {
                 retry_after = *wish;

@@ -126,6 +126,7 @@ impl Inner {
             authorization,
             form: None,
             reach: Reach::Registry,
+            led_by: None,
             limit: question.limit,
             redirects: MAX_REDIRECTS,
         };

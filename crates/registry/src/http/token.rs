@@ -104,7 +104,9 @@ pub(super) async fn authorize(
         (Challenge::Bearer { realm, service, scope }, _) => {
             let (url, reach) = check_realm(transport, registries, &at, endpoint, realm)?;
             let scope = pull_scope(scope.as_deref(), endpoint.repository.path());
-            let request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
+            let mut request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
+            let is_own = request.url.origin() == endpoint.base().origin();
+            request.led_by = (!is_own).then(|| endpoint.base().clone());
             fetch(transport, &at, request).await
         }
     }
@@ -170,6 +172,7 @@ fn token_request(
         authorization,
         form,
         reach,
+        led_by: None,
         limit: Limit { bytes: MAX_TOKEN_RESPONSE_BYTES, what: "token response" },
         redirects: 0,
     })

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -102,13 +103,40 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(host: &str, route: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
+        Self::start_with(host, None, route).await
+    }
+
+    /// The same behind TLS. What does not get through the handshake is not seen.
+    pub(crate) async fn start_tls(
+        host: &str,
+        tls: TlsAcceptor,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(host, Some(tls), route).await
+    }
+
+    async fn start_with(
+        host: &str,
+        tls: Option<TlsAcceptor>,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (log, route): (_, Route) = (Arc::clone(&seen), Arc::new(route));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&log), Arc::clone(&route)));
+                let (tls, log, route) = (tls.clone(), Arc::clone(&log), Arc::clone(&route));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, log, route).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, log, route).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { address, seen, task }
@@ -132,7 +160,7 @@ impl Server {
 }
 
 /// One request per connection keeps bodies that break off simple. A client that hangs up is none of our business.
-async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
     let mut stream = BufReader::new(stream);
     let Some(seen) = request(&mut stream).await else { return };
     log.lock().unwrap().push(seen.clone());
@@ -140,7 +168,7 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
     let _ = respond(stream.get_mut(), &seen, script).await;
 }
 
-async fn request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+pub(crate) async fn request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>) -> Option<Seen> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
     let mut words = line.split_whitespace();
@@ -158,7 +186,7 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(Seen { method, target, headers, body: String::from_utf8(body).ok()? })
 }
 
-async fn respond(stream: &mut TcpStream, seen: &Seen, script: Script) -> std::io::Result<()> {
+async fn respond<S: AsyncWrite + Unpin>(stream: &mut S, seen: &Seen, script: Script) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\nConnection: close\r\n", script.status);
     for (name, value) in &script.headers {
         head.extend([name, ": ", value, "\r\n"]);
