@@ -3,6 +3,7 @@
 
 mod challenge;
 mod clients;
+mod memory;
 mod referrers;
 mod resolve;
 mod session;
@@ -13,18 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::HeaderValue;
 
 use self::clients::Clients;
-use self::referrers::AbsentApis;
+use self::memory::Memory;
+use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
-use self::token::Tokens;
+use self::token::TokenKey;
 use self::transport::Transport;
 use crate::credentials::{CredentialKey, Credentials};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
 use crate::error::{At, Error, Operation};
-use crate::limits::{CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT};
+use crate::limits::{
+    CONNECT_TIMEOUT, MAX_LISTS_KEPT, MAX_LISTS_REMEMBERED, MAX_REMEMBERED, READ_TIMEOUT, TOTAL_TIMEOUT,
+};
 use crate::mirrors::{Endpoint, RegistriesConfig, ports_of};
 use crate::proxies::Proxies;
 use crate::reference::Repository;
@@ -77,8 +82,14 @@ pub struct HttpRegistry(Arc<Inner>);
 struct Inner {
     registries: RegistriesConfig,
     transport: Transport,
-    tokens: Tokens,
-    absent_apis: AbsentApis,
+    /// `Authorization` headers that worked.
+    tokens: Memory<TokenKey, HeaderValue>,
+    /// Registries, as repository and credentials, where no Referrers API was found.
+    absent_apis: Memory<ApiKey, ()>,
+    /// Where the lists of referrers were found.
+    found: Memory<ListKey, Found>,
+    /// Lists of referrers with their `ETag`, to ask whether they changed.
+    lists: Memory<ListKey, Listed>,
 }
 
 impl HttpRegistry {
@@ -104,8 +115,14 @@ impl HttpRegistry {
         let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
         let clients = Clients::new(Arc::clone(&guard), names, timeouts, user_agent, tls, options.proxies);
         let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
-        let (tokens, absent_apis) = (Tokens::default(), AbsentApis::default());
-        Ok(Self(Arc::new(Inner { registries: options.registries, transport, tokens, absent_apis })))
+        Ok(Self(Arc::new(Inner {
+            registries: options.registries,
+            transport,
+            tokens: Memory::new(MAX_REMEMBERED),
+            absent_apis: Memory::new(MAX_REMEMBERED),
+            found: Memory::new(MAX_LISTS_REMEMBERED),
+            lists: Memory::new(MAX_LISTS_KEPT),
+        })))
     }
 
     async fn fetch(
@@ -151,6 +168,12 @@ impl Registry for HttpRegistry {
             }
         }
         Err(failure.into_error(repository, Operation::Resolve))
+    }
+
+    fn look_anew(&self, repository: &Repository, subject: &Digest) {
+        let (endpoints, _) = self.0.registries.signature_endpoints(repository);
+        let is_theirs = |key: &ListKey| key.subject == *subject && endpoints.iter().any(|endpoint| key.is_at(endpoint));
+        self.0.found.forget_where(is_theirs);
     }
 
     /// The first list that is not empty. An empty one is only given if every endpoint was asked and none failed:

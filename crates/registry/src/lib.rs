@@ -88,15 +88,17 @@ pub trait Registry: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> impl Future<Output = Result<Descriptor, Error>> + Send;
 
+    /// Makes the next [`Registry::referrers`] of `subject` look everywhere, like a first one: somebody asked for it.
+    fn look_anew(&self, _repository: &Repository, _subject: &Digest) {}
+
     /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, and by the tag schema where
-    /// there is no such API or it lists none.
+    /// there is no such API or it lists none. A later look may ask only where the first one found something.
     ///
     /// The list is the registry's claim; each manifest is to be checked
     /// ([`SignatureManifest::parse`]). An empty list says that the registry was asked and has none.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] beyond [`limits::MAX_CANDIDATES`] after filtering, beyond the bounds of pages and
-    /// descriptors; else every other variant.
+    /// [`Error::LimitExceeded`] beyond the bounds of pages and descriptors; else every other variant.
     fn referrers(
         &self,
         repository: &Repository,

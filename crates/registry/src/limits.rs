@@ -24,7 +24,8 @@ pub const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 pub const MAX_REFERRER_PAGES: usize = 10;
 /// Descriptors of one referrers list, before it is filtered. Ours.
 pub const MAX_REFERRER_DESCRIPTORS: usize = 1_000;
-/// Signatures of one artifact, after filtering. Source: the default of `notation verify --max-signatures`.
+/// Signatures of one artifact that are looked at, after filtering. Source: the default of `notation verify
+/// --max-signatures`. The adapters list more; the verifier chooses which.
 pub const MAX_CANDIDATES: usize = 100;
 /// Redirects that one request follows. Ours; registries need one, to their blob storage.
 pub const MAX_REDIRECTS: usize = 3;
@@ -40,6 +41,14 @@ pub const MAX_TLS_SETTINGS: usize = 32;
 pub const MAX_ADDRESSES: usize = 32;
 /// Tokens and other remembered facts of each kind. Ours; a namespace holds some tens of repositories.
 pub const MAX_REMEMBERED: usize = 4_096;
+/// Lists of referrers of which it is remembered where they were. Ours; about 1 KiB each.
+pub const MAX_LISTS_REMEMBERED: usize = 16_384;
+/// Lists of referrers that are kept with their `ETag`. Ours: with the next bound, 64 MiB of the most hostile ones.
+pub const MAX_LISTS_KEPT: usize = 4_096;
+/// Largest answer of which the list is kept with its `ETag`. Ours; a signature takes 400 bytes in it.
+pub const MAX_KEPT_LIST_BYTES: usize = 16 * 1024;
+/// Longest `ETag` that is sent back. Ours; registries use a digest in quotes.
+pub const MAX_ETAG_BYTES: usize = 256;
 /// Annotations of one descriptor or manifest. Ours; Notation writes two.
 pub const MAX_ANNOTATIONS: usize = 64;
 /// Bytes of one annotation's key or value. Ours; a thumbprint list of ten certificates takes 700.
@@ -56,6 +65,8 @@ pub const MAX_TAG_BYTES: usize = 128;
 pub const MAX_REFERENCE_BYTES: usize = 1_024;
 /// Characters of text from elsewhere that go into a message. Ours.
 pub const MAX_QUOTED_CHARS: usize = 256;
+/// How long an image is asked about where its signatures were found, before all places are tried again. Ours.
+pub const FIRST_LOOK_AGAIN_AFTER: Duration = Duration::from_hours(24);
 /// How long "this registry has no Referrers API" is believed. Ours.
 pub const REFERRERS_API_ABSENT_FOR: Duration = Duration::from_hours(24);
 /// Life of a token whose answer does not say. Source: the distribution project's token specification.

@@ -40,6 +40,8 @@ pub(super) struct Question {
     pub(super) method: Method,
     pub(super) url: reqwest::Url,
     pub(super) accept: String,
+    /// What is asked for only if it is no longer the one with this `ETag`.
+    pub(super) unless: Option<HeaderValue>,
     pub(super) limit: Limit,
 }
 
@@ -47,6 +49,8 @@ pub(super) struct Question {
 pub(super) enum Reply {
     /// 200, with the body.
     Found(Answer),
+    /// 304: it still is the one that the question excepted.
+    Unchanged,
     /// 404, with the registry's error code if it is a known one.
     Missing {
         /// The code.
@@ -100,7 +104,7 @@ impl Inner {
         let answer = self.exchange(at, question, recalled).await?;
         // A 401 from where a redirect led is not our registry's challenge.
         if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign {
-            return reply(at, answer);
+            return reply(at, question, answer);
         }
         self.tokens.forget(&key);
         let challenge = Challenge::find(&answer.headers)
@@ -108,9 +112,9 @@ impl Inner {
         let authorization = authorize(&self.transport, &self.registries, endpoint, credential, &challenge).await?;
         let answer = self.exchange(at, question, Some(authorization.header.clone())).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
-            self.tokens.remember(key, authorization);
+            self.tokens.remember(key, authorization.header, authorization.life);
         }
-        reply(at, answer)
+        reply(at, question, answer)
     }
 
     async fn exchange(
@@ -124,6 +128,7 @@ impl Inner {
             url: question.url.clone(),
             accept: question.accept.clone(),
             authorization,
+            unless: question.unless.clone(),
             form: None,
             reach: Reach::Registry,
             led_by: None,
@@ -135,11 +140,13 @@ impl Inner {
 }
 
 /// Sorts statuses into what may be read and what is an error. No error ever becomes an empty list.
-fn reply(at: &At, answer: Answer) -> Result<Reply, Error> {
+fn reply(at: &At, question: &Question, answer: Answer) -> Result<Reply, Error> {
     let code = error_code(&answer.body);
     let detail = |fallback: &str| code.map_or_else(|| fallback.to_owned(), str::to_owned);
     match answer.status {
         StatusCode::OK => Ok(Reply::Found(answer)),
+        // Only who was asked so may say so.
+        StatusCode::NOT_MODIFIED if question.unless.is_some() && !answer.is_foreign => Ok(Reply::Unchanged),
         StatusCode::NOT_FOUND => Ok(Reply::Missing { code }),
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(Reply::Unsupported),
         StatusCode::UNAUTHORIZED => Err(unauthorized(at, &detail("registry refused the credential"))),

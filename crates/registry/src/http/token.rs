@@ -3,15 +3,12 @@
 //!
 //! Source: the distribution project's "Token Authentication Specification" and "`OAuth2` Token Authentication".
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::challenge::Challenge;
 use super::transport::{Answer, Limit, Request, Transport};
@@ -19,9 +16,7 @@ use crate::credentials::{Credential, CredentialKey};
 use crate::descriptor::Object;
 use crate::egress::Reach;
 use crate::error::{At, Error, Operation};
-use crate::limits::{
-    DEFAULT_TOKEN_LIFE, MAX_REMEMBERED, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES,
-};
+use crate::limits::{DEFAULT_TOKEN_LIFE, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES};
 use crate::mirrors::{Endpoint, RegistriesConfig, host_of};
 
 /// How long before its end a token is no longer used: a request that starts with it must also end with it.
@@ -47,40 +42,11 @@ impl TokenKey {
     }
 }
 
-/// Authorizations that worked, each until its end.
-#[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<TokenKey, (Authorization, Instant)>>);
-
 /// An `Authorization` header, marked as sensitive, and how long it is good.
 #[derive(Clone)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
-    life: Duration,
-}
-
-impl Tokens {
-    pub(super) fn recall(&self, key: &TokenKey) -> Option<HeaderValue> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(key).filter(|(_, end)| *end > Instant::now()).map(|(token, _)| token.header.clone())
-    }
-
-    pub(super) fn remember(&self, key: TokenKey, authorization: Authorization) {
-        let now = Instant::now();
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() >= MAX_REMEMBERED {
-            tokens.retain(|_, (_, end)| *end > now);
-        }
-        if tokens.len() >= MAX_REMEMBERED {
-            tokens.clear();
-        }
-        if let Some(end) = now.checked_add(authorization.life) {
-            tokens.insert(key, (authorization, end));
-        }
-    }
-
-    pub(super) fn forget(&self, key: &TokenKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
+    pub(super) life: Duration,
 }
 
 /// Meets a challenge.
@@ -170,6 +136,7 @@ fn token_request(
         url,
         accept: "application/json".to_owned(),
         authorization,
+        unless: None,
         form,
         reach,
         led_by: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH, LOCATION,
 };
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
@@ -29,6 +29,8 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) accept: String,
     pub(super) authorization: Option<HeaderValue>,
+    /// The `If-None-Match` header.
+    pub(super) unless: Option<HeaderValue>,
     /// An `application/x-www-form-urlencoded` body.
     pub(super) form: Option<String>,
     pub(super) reach: Reach,
@@ -87,6 +89,7 @@ impl Transport {
             };
             if target.origin() != request.url.origin() {
                 request.authorization = None;
+                request.unless = None;
                 request.reach = Reach::Foreign;
                 request.led_by.get_or_insert_with(|| request.url.clone());
             }
@@ -105,6 +108,9 @@ impl Transport {
             .header(ACCEPT_ENCODING, "identity");
         if let Some(authorization) = &request.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(tag) = &request.unless {
+            builder = builder.header(IF_NONE_MATCH, tag.clone());
         }
         if let Some(form) = &request.form {
             builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());

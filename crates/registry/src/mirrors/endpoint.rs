@@ -35,6 +35,11 @@ impl Endpoint {
         &self.base
     }
 
+    /// Whether this is a mirror and not the registry itself.
+    pub(crate) fn is_mirror(&self) -> bool {
+        self.namespace.is_some()
+    }
+
     /// Whether both ask for the same repository at the same place.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.base == other.base && self.repository.path() == other.repository.path()
