@@ -63,6 +63,18 @@ pub(crate) struct OperatorArguments {
     /// How long an ImageVerification stays after the last pod that ran its image is gone (such as 90s, 10m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "SEALWATCH_COLLECT_AFTER")]
     pub(crate) collect_after: Duration,
+    /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
+    #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
+    pub(crate) azure_identity: bool,
+    /// Show it to these registries instead (repeatable): HOST[:PORT], such as those of another Azure cloud
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "SEALWATCH_AZURE_REGISTRIES",
+        value_delimiter = ',',
+        requires = "azure_identity"
+    )]
+    pub(crate) azure_registry: Vec<String>,
     /// The format of the log; its level is set by RUST_LOG
     #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "SEALWATCH_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,

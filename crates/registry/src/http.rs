@@ -3,6 +3,7 @@
 
 mod challenge;
 mod clients;
+mod cloud;
 mod memory;
 mod referrers;
 mod resolve;
@@ -22,7 +23,8 @@ use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
 use self::token::TokenKey;
 use self::transport::Transport;
-use crate::credentials::{CredentialKey, Credentials};
+use crate::cloud::CloudIdentity;
+use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
@@ -65,6 +67,8 @@ pub struct RegistryOptions {
     pub proxies: Proxies,
     /// The `User-Agent` header; empty means this crate's name and version.
     pub user_agent: String,
+    /// The operator's cloud identities, in the order in which they are looked through.
+    pub identities: Vec<Arc<dyn CloudIdentity>>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Name resolution; `None` is the system's.
@@ -82,6 +86,9 @@ pub struct HttpRegistry(Arc<Inner>);
 struct Inner {
     registries: RegistriesConfig,
     transport: Transport,
+    identities: Vec<Arc<dyn CloudIdentity>>,
+    /// What they came to, by registry; `None` is a refusal.
+    cloud_credentials: Memory<String, Option<Credential>>,
     /// `Authorization` headers that worked.
     tokens: Memory<TokenKey, HeaderValue>,
     /// Registries, as repository and credentials, where no Referrers API was found.
@@ -118,6 +125,8 @@ impl HttpRegistry {
         Ok(Self(Arc::new(Inner {
             registries: options.registries,
             transport,
+            identities: options.identities,
+            cloud_credentials: Memory::new(MAX_REMEMBERED),
             tokens: Memory::new(MAX_REMEMBERED),
             absent_apis: Memory::new(MAX_REMEMBERED),
             found: Memory::new(MAX_LISTS_REMEMBERED),

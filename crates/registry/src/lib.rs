@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod cloud;
 pub mod credentials;
 pub mod descriptor;
 pub mod digest;
@@ -43,6 +44,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+pub use crate::cloud::CloudIdentity;
+pub use crate::cloud::azure::{AzureIdentity, AzureIdentityError};
 pub use crate::credentials::{Credential, CredentialKey, Credentials, CredentialsError};
 pub use crate::descriptor::{Descriptor, DescriptorError};
 pub use crate::digest::{Algorithm, Digest, DigestError};

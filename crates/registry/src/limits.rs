@@ -73,6 +73,8 @@ pub const REFERRERS_API_ABSENT_FOR: Duration = Duration::from_hours(24);
 pub const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(1);
 /// Longest time that a token is used, whatever its answer says. Ours.
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
+/// How long it is believed that a registry does not take the operator's cloud identity. Ours.
+pub const CLOUD_REFUSAL_LIFE: Duration = Duration::from_mins(10);
 /// Longest `Retry-After` that is passed on. Ours.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// Time to open a connection, TLS included. Ours.

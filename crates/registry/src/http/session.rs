@@ -61,8 +61,8 @@ pub(super) enum Reply {
 }
 
 impl Inner {
-    /// Asks with each credential that applies, most specific first, until the registry does not refuse it; without
-    /// any, anonymously.
+    /// Asks with each credential that applies, most specific first, until the registry does not refuse it, and then with
+    /// the operator's cloud identity; without any of them, anonymously.
     ///
     /// # Errors
     /// Every status except 200, 404, 405 and 501 is a typed error.
@@ -73,23 +73,31 @@ impl Inner {
         credentials: &Credentials,
         question: &Question,
     ) -> Result<Reply, Error> {
-        let mut candidates: Vec<Option<&Credential>> =
-            credentials.for_repository(&endpoint.repository).into_iter().map(Some).collect();
+        let mut candidates: Vec<&Credential> = credentials.for_repository(&endpoint.repository);
         if credentials.is_operator_included() {
-            candidates.extend(endpoint.operator_credential.as_ref().map(Some));
+            candidates.extend(endpoint.operator_credential.as_ref());
         }
         candidates.truncate(MAX_CREDENTIALS_TRIED);
-        if candidates.is_empty() {
-            candidates.push(None);
-        }
         let mut refusal = None;
-        for credential in candidates {
-            match self.ask_as(at, endpoint, credential, question).await {
+        for credential in &candidates {
+            match self.ask_as(at, endpoint, Some(credential), question).await {
                 Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => refusal = Some(error),
                 other => return other,
             }
         }
-        Err(refusal.unwrap_or_else(|| unauthorized(at, "no credential")))
+        if credentials.is_operator_included()
+            && let Some(credential) = self.cloud_credential(endpoint).await?
+        {
+            let asked = self.ask_as(at, endpoint, Some(&credential), question).await;
+            if matches!(asked, Err(Error::Unauthorized { .. })) {
+                self.cloud_credentials.forget(&endpoint.host().to_owned());
+            }
+            return asked;
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.ask_as(at, endpoint, None, question).await,
+        }
     }
 
     async fn ask_as(

@@ -146,7 +146,7 @@ fn token_request(
 }
 
 /// `application/x-www-form-urlencoded`, by way of a URL's query.
-fn encode(parameters: &[(&str, &str)]) -> String {
+pub(super) fn encode(parameters: &[(&str, &str)]) -> String {
     Url::parse_with_params("http://form.invalid/", parameters)
         .ok()
         .and_then(|url| url.query().map(str::to_owned))
@@ -177,7 +177,7 @@ async fn fetch(transport: &Transport, at: &At, request: Request) -> Result<Autho
     Ok(Authorization { header: sensitive(at, &format!("Bearer {token}"))?, life })
 }
 
-fn check_token_status(at: &At, server: &str, answer: &Answer) -> Result<(), Error> {
+pub(super) fn check_token_status(at: &At, server: &str, answer: &Answer) -> Result<(), Error> {
     match answer.status {
         StatusCode::OK => Ok(()),
         // Token servers answer 400 to a refresh token that has ended (RFC 6749, section 5.2).

@@ -3,6 +3,7 @@
 
 mod auth;
 mod bodies;
+mod cloud;
 mod egress;
 mod fixture;
 mod layout;
@@ -12,4 +13,5 @@ mod redirects;
 mod referrers;
 mod resolve;
 mod scripted;
+mod secrets;
 mod tls;
