@@ -5,6 +5,7 @@ mod challenge;
 mod clients;
 mod cloud;
 mod memory;
+mod patience;
 mod referrers;
 mod resolve;
 mod session;
@@ -19,6 +20,7 @@ use reqwest::header::HeaderValue;
 
 use self::clients::Clients;
 use self::memory::Memory;
+use self::patience::Patience;
 use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
 use self::token::TokenKey;
@@ -86,6 +88,8 @@ pub struct HttpRegistry(Arc<Inner>);
 struct Inner {
     registries: RegistriesConfig,
     transport: Transport,
+    /// Registries that throttle, by origin and credential: what one account used up is no limit for another.
+    throttled: Patience<(String, CredentialKey)>,
     identities: Vec<Arc<dyn CloudIdentity>>,
     /// What they came to, by registry; `None` is a refusal.
     cloud_credentials: Memory<String, Option<Credential>>,
@@ -125,6 +129,7 @@ impl HttpRegistry {
         Ok(Self(Arc::new(Inner {
             registries: options.registries,
             transport,
+            throttled: Patience::with_throttling(),
             identities: options.identities,
             cloud_credentials: Memory::new(MAX_REMEMBERED),
             tokens: Memory::new(MAX_REMEMBERED),

@@ -77,6 +77,16 @@ pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
 pub const CLOUD_REFUSAL_LIFE: Duration = Duration::from_mins(10);
 /// Longest `Retry-After` that is passed on. Ours.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// How long a registry that throttles without saying for how long is left alone, doubling each time. Ours.
+pub const THROTTLE_FIRST: Duration = Duration::from_secs(1);
+/// The longest such pause. Ours; that of the back-off of one image.
+pub const THROTTLE_MOST: Duration = Duration::from_mins(15);
+/// How long a host that does not answer is left alone, doubling each time. Ours.
+pub const SILENCE_FIRST: Duration = Duration::from_secs(1);
+/// The longest such pause. Ours: short, because it is for all images of the host, and each has its own back-off.
+pub const SILENCE_MOST: Duration = Duration::from_secs(30);
+/// Between two who were turned away and come back. Ours: ten a second.
+pub const TURN_SPACING: Duration = Duration::from_millis(100);
 /// Time to open a connection, TLS included. Ours.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two pieces of a body. Ours.

@@ -9,7 +9,7 @@ use super::Inner;
 use super::challenge::Challenge;
 use super::token::{TokenKey, authorize, retry_after};
 use super::transport::{Answer, Limit, Request};
-use crate::credentials::{Credential, Credentials};
+use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::{Capped, Object};
 use crate::egress::Reach;
 use crate::error::{At, Error};
@@ -101,6 +101,27 @@ impl Inner {
     }
 
     async fn ask_as(
+        &self,
+        at: &At,
+        endpoint: &Endpoint,
+        credential: Option<&Credential>,
+        question: &Question,
+    ) -> Result<Reply, Error> {
+        let throttle = (endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential));
+        if let Err(wait) = self.throttled.check(&throttle) {
+            return Err(Error::Throttled { at: at.clone(), retry_after: Some(wait) });
+        }
+        let asked = self.ask_and_authorize(at, endpoint, credential, question).await;
+        match &asked {
+            Err(Error::Throttled { retry_after, .. }) => self.throttled.failed(&throttle, *retry_after),
+            Err(Error::Unavailable { retry_after: Some(wish), .. }) => self.throttled.failed(&throttle, Some(*wish)),
+            Err(_) => {}
+            Ok(_) => self.throttled.answered(&throttle),
+        }
+        asked
+    }
+
+    async fn ask_and_authorize(
         &self,
         at: &At,
         endpoint: &Endpoint,

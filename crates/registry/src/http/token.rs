@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
@@ -197,10 +197,21 @@ pub(super) fn check_token_status(at: &At, server: &str, answer: &Answer) -> Resu
     }
 }
 
-/// `Retry-After` in seconds, cut to [`MAX_RETRY_AFTER`]. The form with a date is not read: it would need a clock.
+/// `Retry-After`, cut to [`MAX_RETRY_AFTER`]: in seconds, or as a date, which is held against the answer's own `Date`, so
+/// that no clock is needed.
 pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let text = |name| answer.headers.get(name)?.to_str().ok().map(str::trim);
+    let wish = text(RETRY_AFTER)?;
+    let seconds = match wish.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => u64::try_from(http_date(wish)?.saturating_sub(http_date(text(DATE)?)?)).unwrap_or(0),
+    };
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// Seconds of the Unix epoch.
+fn http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second())
 }
 
 fn basic(at: &At, username: &str, password: &str) -> Result<HeaderValue, Error> {

@@ -13,6 +13,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::clients::Clients;
+use super::patience::Patience;
 use crate::egress::{Guard, Reach, Refusal};
 use crate::error::{At, Error, printable};
 use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES};
@@ -61,11 +62,13 @@ pub(super) struct Transport {
     clients: Clients,
     guard: Arc<Guard>,
     total: Duration,
+    /// Hosts that do not answer, by origin.
+    silent: Patience<String>,
 }
 
 impl Transport {
     pub(super) fn new(guard: Arc<Guard>, clients: Clients, total: Duration) -> Self {
-        Self { clients, guard, total }
+        Self { clients, guard, total, silent: Patience::with_silence() }
     }
 
     /// Sends `request`, follows its redirects and reads the body, all within the total time limit.
@@ -115,10 +118,24 @@ impl Transport {
         if let Some(form) = &request.form {
             builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
         }
-        builder.send().await.map_err(|error| match self.clients.proxy_for(&request.url) {
-            Some(proxy) => through(proxy, failure(at, &request.url, &error)),
-            None => failure(at, &request.url, &error),
-        })
+        let origin = request.url.origin().ascii_serialization();
+        self.silent.check(&origin).map_err(|wait| not_asked(at, wait))?;
+        match builder.send().await {
+            Ok(response) => {
+                self.silent.answered(&origin);
+                Ok(response)
+            }
+            Err(error) => {
+                let failure = failure(at, &request.url, &error);
+                if matches!(failure, Error::Unavailable { .. }) {
+                    self.silent.failed(&origin, None);
+                }
+                Err(match self.clients.proxy_for(&request.url) {
+                    Some(proxy) => through(proxy, failure),
+                    None => failure,
+                })
+            }
+        }
     }
 
     /// The reach of a URL's host; a literal address is checked here because no name is resolved for it.
@@ -241,6 +258,12 @@ fn with_port(url: &Url) -> String {
         (None, Some(port)) => format!("{}:{port}", host_of(url)),
         _ => host_of(url),
     }
+}
+
+/// The host did not answer a moment ago, and is left alone.
+fn not_asked(at: &At, wait: Duration) -> Error {
+    let detail = "not asked again yet: it did not answer just now".to_owned();
+    Error::Unavailable { at: at.clone(), detail, retry_after: Some(wait) }
 }
 
 /// Says of a failed connection that a proxy was on the way: it is the first thing to look at.

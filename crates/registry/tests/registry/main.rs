@@ -3,6 +3,7 @@
 
 mod auth;
 mod bodies;
+mod citizenship;
 mod cloud;
 mod egress;
 mod fixture;

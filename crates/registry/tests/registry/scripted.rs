@@ -115,12 +115,31 @@ impl Server {
         Self::start_with(host, Some(tls), route).await
     }
 
+    /// At an address that another server had before.
+    pub(crate) async fn start_at(address: SocketAddr, route: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
+        // The one before may take a moment to let go of it.
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        Self::serving(listener, None, route)
+    }
+
     async fn start_with(
         host: &str,
         tls: Option<TlsAcceptor>,
         route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        Self::serving(TcpListener::bind((host, 0)).await.unwrap(), tls, route)
+    }
+
+    fn serving(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (log, route): (_, Route) = (Arc::clone(&seen), Arc::new(route));
