@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Registries over HTTP: OCI distribution specification 1.1, with every answer distrusted until it is checked.
 
+mod body;
 mod challenge;
 mod clients;
 mod cloud;

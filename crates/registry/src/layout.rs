@@ -170,7 +170,7 @@ impl Layout<'_> {
         }
         let mut distinct: Vec<Descriptor> = Vec::new();
         for descriptor in candidates.good {
-            if distinct.iter().all(|known| known.digest != descriptor.digest) {
+            if distinct.iter().all(|known| (&known.digest, known.size) != (&descriptor.digest, descriptor.size)) {
                 distinct.push(descriptor);
             }
         }

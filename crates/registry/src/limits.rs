@@ -91,6 +91,17 @@ pub const TURN_SPACING: Duration = Duration::from_millis(100);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two pieces of a body. Ours.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Each stretch of [`LEAST_PROGRESS_TIME`] has to bring so many bytes of a body, or its end. Ours: 200 bytes a second,
+/// which the worst radio link has.
+pub const LEAST_PROGRESS_BYTES: usize = 1_024;
+/// See [`LEAST_PROGRESS_BYTES`].
+pub const LEAST_PROGRESS_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a body that take no room from the budget of [`MAX_LARGE_BODY_BYTES`]. Ours; the largest envelope seen has 11
+/// KiB, and a list of 100 signatures 40.
+pub const FREE_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of larger bodies that are under way at once in the whole process. Ours: one blob of the largest size and one
+/// manifest; with 400 small ones beside them, all stays below 64 MiB.
+pub const MAX_LARGE_BODY_BYTES: usize = 36 * 1024 * 1024;
 /// Time for one request, its redirects and its body. Ours.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest `oci-layout` file. Ours; it holds one version number.

@@ -261,7 +261,8 @@ fn checked(at: &At, candidates: Candidates) -> Result<Vec<Descriptor>, Error> {
         return Err(Error::malformed(at, format!("list of referrers: all {broken} descriptors are malformed")));
     }
     let mut seen = HashSet::new();
-    Ok(good.into_iter().filter(|descriptor| seen.insert(descriptor.digest.clone())).collect())
+    // With another size it is another claim: a false one must not hide the true one behind it.
+    Ok(good.into_iter().filter(|descriptor| seen.insert((descriptor.digest.clone(), descriptor.size))).collect())
 }
 
 fn is_filtered(headers: &HeaderMap) -> bool {

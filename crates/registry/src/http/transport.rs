@@ -11,7 +11,9 @@ use reqwest::header::{
 };
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
+use tokio::time::Instant;
 
+use super::body::{Pace, Room};
 use super::clients::Clients;
 use super::patience::Patience;
 use crate::egress::{Guard, Reach, Refusal};
@@ -202,12 +204,20 @@ async fn read_body(at: &At, request: &Request, mut response: Response) -> Result
     if declared_length(response.headers()).is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
+    let most = declared_length(response.headers()).unwrap_or(limit);
+    let (mut room, mut pace) = (Room::default(), Pace::start());
     let mut body = BytesMut::with_capacity(FIRST_CHUNK.min(usize::try_from(limit).unwrap_or(FIRST_CHUNK)));
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, &request.url, &error))? {
         let total = body.len().saturating_add(chunk.len());
         if u64::try_from(total).map_or(true, |total| total > limit) {
             return Err(too_large());
         }
+        if !pace.keeps_up(chunk.len()) {
+            return Err(Error::unavailable(at, format!("{what} comes too slowly")));
+        }
+        let before = Instant::now();
+        room.make(total, most).await;
+        pace.forgive(before.elapsed());
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())

@@ -7,6 +7,7 @@ mod citizenship;
 mod cloud;
 mod egress;
 mod fixture;
+mod hostile;
 mod layout;
 mod mirrors;
 mod proxies;
