@@ -58,7 +58,8 @@ impl Pki {
     }
 }
 
-fn name(common_name: &str) -> [NameAttribute<'_>; 5] {
+/// A subject of Microsoft's form.
+pub fn name(common_name: &str) -> [NameAttribute<'_>; 5] {
     [("C", "US"), ("ST", "Washington"), ("L", "Redmond"), ("O", "Microsoft Corporation"), ("CN", common_name)]
 }
 

@@ -7,9 +7,11 @@
 //! * [`Registry`]: a registry with the Referrers API or one without it, each with an access log;
 //! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
+//! * [`Authority`]: the server that certificates name for revocation lists;
 //! * [`pods`]: pods as a kubelet reports them;
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
+mod authority;
 mod cluster;
 mod control_plane;
 mod kubeconfig;
@@ -25,6 +27,7 @@ pub mod supervisor;
 mod timestamping;
 mod tools;
 
+pub use authority::Authority;
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};

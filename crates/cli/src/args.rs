@@ -37,6 +37,10 @@ certificates, PEM or DER; links and folders in a store are refused.
 With --oci-layout no registry is asked: the tag (org.opencontainers.image.ref.name) or digest of IMAGE is looked up in
 that one layout, and the repository of IMAGE only chooses the statement, as --scope does for notation.
 
+Unless the policy skips it, the OCSP responders and revocation lists that certificates of a trusted signer or timestamp
+authority name are asked over plain HTTP, with --oci-layout too. Public addresses only: others need --allow-egress, or
+host:port in the file given by --registries. Without a way to them, bring the lists (--crl, or spec.revocation.crls).
+
 Examples:
   sealwatch verify mcr.microsoft.com/azureiotoperations/aio-operator:1.2.36 \\
       --policy trustpolicy.json --trust-store ~/.config/notation/truststore/x509
@@ -93,6 +97,10 @@ pub(crate) struct VerifyArguments {
     /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own
     #[arg(long, value_name = "DIR")]
     pub(crate) trust_store: Option<PathBuf>,
+    /// A certificate revocation list, DER or PEM, used like a fetched one (repeatable); beside those that a TrustPolicy
+    /// brings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: Vec<PathBuf>,
     /// Take images and signatures from this OCI image layout instead of a registry
     // No conflict with --registries, which may come from the environment.
     #[arg(long, value_name = "DIR", conflicts_with = "insecure_registry")]

@@ -9,9 +9,9 @@ use std::{panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
-use sealwatch_registry::{Credentials, Digest, HttpRegistry, LayoutRegistry, Reference, Registry};
+use sealwatch_registry::{Credentials, Digest, HttpRegistry, LayoutRegistry, PlainFetcher, Reference, Registry};
 use sealwatch_verifier::{
-    GatherError, Reason, Selection, Subject, Verdict, Verification, Verifier,
+    Freshness, GatherError, Matter, Reason, Revocation, Selection, Subject, Verdict, Verification, Verifier,
     notation::{Action, CheckResult, Statement},
     select,
 };
@@ -56,6 +56,12 @@ impl Answer {
     }
 }
 
+/// What verifies: the engine's two halves.
+struct Engine<R> {
+    verifier: Verifier<R>,
+    revocation: Revocation,
+}
+
 /// Where images are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
@@ -81,7 +87,8 @@ pub(crate) async fn run(arguments: VerifyArguments) -> ExitCode {
 async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
     let images: Result<Vec<(String, Reference)>, String> = arguments.images.iter().map(|image| parse(image)).collect();
     let images = images?;
-    let policy = Policy::read(&arguments.policy, arguments.trust_store.as_deref())?;
+    let mut policy = Policy::read(&arguments.policy, arguments.trust_store.as_deref())?;
+    policy.bring(&arguments.crl)?;
     for (_, reference) in &images {
         if let Selection::Judge(statement) = select(&policy.document, reference.repository()) {
             policy.check_stores(statement)?;
@@ -90,17 +97,25 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
     if let Some(folder) = &arguments.oci_layout {
         let layout = LayoutRegistry::open(folder).map_err(|error| format!("--oci-layout: {error}"))?;
         policy.warnings.iter().for_each(|warning| terminal::warn(warning));
-        return Ok(verify_all(&Verifier::new(layout), Source::Layout, &policy, &images).await);
+        let engine = Engine { verifier: Verifier::new(layout), revocation: revocation(arguments)? };
+        return Ok(verify_all(&engine, Source::Layout, &policy, &images).await);
     }
     let registry = registry(arguments, &images)?;
     policy.warnings.iter().for_each(|warning| terminal::warn(warning));
     let source = Source::Registry { insecure: arguments.insecure_registry };
-    Ok(verify_all(&Verifier::new(registry), source, &policy, &images).await)
+    let engine = Engine { verifier: Verifier::new(registry), revocation: revocation(arguments)? };
+    Ok(verify_all(&engine, source, &policy, &images).await)
 }
 
 fn parse(image: &str) -> Result<(String, Reference), String> {
     let reference = image.parse().map_err(|error| format!("IMAGE {image:?}: {error}"))?;
     Ok((image.to_owned(), reference))
+}
+
+/// Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
+fn revocation(arguments: &VerifyArguments) -> Result<Revocation, String> {
+    let options = registries::options(&arguments.registries, registries::Origin::Local)?;
+    PlainFetcher::new(&options).map(Revocation::new).map_err(|error| error.to_string())
 }
 
 fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {
@@ -118,12 +133,12 @@ fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Resu
 }
 
 async fn verify_all<R: Registry>(
-    verifier: &Verifier<R>,
+    engine: &Engine<R>,
     source: Source,
     policy: &Policy,
     images: &[(String, Reference)],
 ) -> Vec<Answer> {
-    let verify_one = |(asked, reference)| verify_one(verifier, source, policy, asked, reference);
+    let verify_one = |(asked, reference)| verify_one(engine, source, policy, asked, reference);
     stream::iter(images.iter().map(|(asked, reference)| (asked.as_str(), reference)))
         .map(verify_one)
         .buffered(IMAGES_AT_ONCE)
@@ -132,7 +147,7 @@ async fn verify_all<R: Registry>(
 }
 
 async fn verify_one<R: Registry>(
-    verifier: &Verifier<R>,
+    engine: &Engine<R>,
     source: Source,
     policy: &Policy,
     asked: &str,
@@ -150,7 +165,7 @@ async fn verify_one<R: Registry>(
         }
     };
     // A defect met by one image does not take the answers about the others along.
-    let (digest, verification) = match AssertUnwindSafe(look(verifier, policy, reference)).catch_unwind().await {
+    let (digest, verification) = match AssertUnwindSafe(look(engine, policy, reference)).catch_unwind().await {
         Ok((digest, Ok(verification))) => (digest, verification),
         Ok((digest, Err(error))) => (digest, unknown(&error, source, statement)),
         Err(_panic) => {
@@ -164,7 +179,7 @@ async fn verify_one<R: Registry>(
 
 /// Asks and judges. The digest is none where a tag could not be resolved.
 async fn look<R: Registry>(
-    verifier: &Verifier<R>,
+    Engine { verifier, revocation }: &Engine<R>,
     policy: &Policy,
     reference: &Reference,
 ) -> (Option<Digest>, Result<Verification, GatherError>) {
@@ -180,10 +195,17 @@ async fn look<R: Registry>(
     };
     let subject = Subject { repository: repository.clone(), digest: digest.clone() };
     let evidence = verifier.gather(&subject, &credentials, Duration::ZERO, Timestamp::now()).await;
-    let judge = |evidence: &_| {
-        sealwatch_verifier::judge(repository, evidence, &policy.document, &policy.stores, Timestamp::now())
+    let evidence = match evidence {
+        Ok(evidence) => evidence,
+        Err(error) => return (Some(digest), Err(error)),
     };
-    (Some(digest), evidence.map(|evidence| judge(&evidence)))
+    let Policy { document, stores, brought, .. } = policy;
+    let matter = Matter { repository, evidence: &evidence, document, stores, brought };
+    revocation.learn(&matter, Freshness { interval: Duration::MAX, since: None }).await;
+    let now = Timestamp::now();
+    let recalled = revocation.recall(&matter, Duration::MAX, now);
+    let verification = sealwatch_verifier::judge(repository, &evidence, document, stores, &recalled.answers, now);
+    (Some(digest), Ok(verification))
 }
 
 fn internal_error() -> GatherError {

@@ -5,7 +5,7 @@ mod endpoints;
 mod extensions;
 mod key;
 mod name;
-mod pem;
+pub(crate) mod pem;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +20,7 @@ use x509_cert::time::Time;
 pub(crate) use endpoints::{DistributionPoint, parse_distribution_points, parse_point_name};
 pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked, parse_extension};
 pub(crate) use key::PublicKey;
-use name::Name;
+pub(crate) use name::Name;
 
 use crate::Timestamp;
 use crate::asn1::{Elements, check_padding, context, primitive};
@@ -331,7 +331,11 @@ pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, CertificateE
     if bytes.len() > MAX_CERTIFICATE_FILE_BYTES {
         return Err(CertificateError::TooLarge { size: bytes.len(), max: MAX_CERTIFICATE_FILE_BYTES });
     }
-    let blocks = if pem::is_pem(bytes) { pem::parse(bytes)? } else { split_der(bytes)? };
+    let blocks = if pem::is_pem(bytes) {
+        pem::parse(bytes, "CERTIFICATE", MAX_CERTIFICATES_PER_FILE)?
+    } else {
+        split_der(bytes)?
+    };
     if blocks.is_empty() {
         return Err(CertificateError::None);
     }

@@ -119,7 +119,7 @@ pub use policy::{
     VerifyTimestamp, raw,
 };
 pub use revocation::{
-    MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE,
+    AnswerTimes, MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE,
     MAX_URLS_PER_VERIFICATION, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
     RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
 };

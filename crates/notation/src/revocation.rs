@@ -18,7 +18,7 @@ use jiff::SignedDuration;
 pub use answers::RevocationAnswers;
 pub use crl::RevocationList;
 pub use error::RevocationError;
-pub use questions::{RevocationQuestion, RevocationQuestions, RevocationRequest};
+pub use questions::{AnswerTimes, RevocationQuestion, RevocationQuestions, RevocationRequest};
 
 use crate::Timestamp;
 use crate::certificate::{Certificate, text};
@@ -150,7 +150,9 @@ fn judge_certificate(
             Err(trouble) => return Err((RevocationMethod::Ocsp, trouble)),
         }
     } else if !has_lists && !endpoints.names_freshest_crl {
-        return Ok(None);
+        // The list that cannot be read may be the one that counts here.
+        let unread = inquiry.answers.unread().map(|why| RevocationError::BroughtUnread { why: why.to_owned() });
+        return unread.map_or(Ok(None), |error| Err((RevocationMethod::Crl, error.into())));
     }
     let trouble = match (inquiry.by_lists(certificate, issuer), no_ocsp) {
         (Ok(next_update), _) => return Ok(Some((RevocationMethod::Crl, next_update))),

@@ -17,7 +17,7 @@ use kube::{
 };
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_registry::HttpRegistry;
-use sealwatch_verifier::Verifier;
+use sealwatch_verifier::{Revocation, Verifier};
 use tokio::sync::Notify;
 
 use crate::{
@@ -50,6 +50,8 @@ pub struct Context {
     pub client: Client,
     /// The engine; it remembers evidence.
     pub verifier: Arc<Verifier<HttpRegistry>>,
+    /// What was heard about revocation.
+    pub revocation: Arc<Revocation>,
     /// Which images run.
     pub running: Mutex<RunningIndex>,
     /// The trust policies as they were last loaded.

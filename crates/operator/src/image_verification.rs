@@ -16,11 +16,12 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use sealwatch_api::{ImageVerification, Reason, Verdict};
-use sealwatch_verifier::schedule;
+use sealwatch_verifier::{Matter, Recalled, schedule};
 
 use self::{
     case::Case,
     judged::{Judged, judge},
+    look::Scope,
     memory::{Looks, Shared, lock},
 };
 use crate::{
@@ -70,14 +71,23 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     let ours = discover::is_owned_by(&image, &policy.uid);
     let case = Case { image: &image, policy: &policy, found: found.as_ref().filter(|_| ours), ours }.parse();
 
-    // Look, in a task of its own (speaks to the registry).
-    if case.asks && !policy.suspend && begin_look(&case, &memory) {
-        look::start(&context, &key, &memory, &case);
+    // Recall what was heard about revocation (speaks to nobody).
+    let recalled = recall(&case, &lock(&memory).looks.clone(), &context, now);
+    // Look, in a task of its own (speaks to the registry, and to whom certificates name).
+    if case.asks
+        && !policy.suspend
+        && let Some(scope) = begin_look(&case, &memory, &recalled)
+    {
+        look::start(&context, &key, &memory, &case, &policy, scope);
     }
     // Judge (pure).
     let looks = lock(&memory).looks.clone();
-    let judged = judge(&case, &looks, now);
-    let wait = next_reconcile(&case, &looks, &judged, now);
+    let judged = judge(&case, &looks, &recalled, now);
+    let wait = next_reconcile(&case, &looks, &judged, &recalled, now);
+    if looks.in_flight && recalled.is_unasked && judged.conclusion.reason == Reason::RevocationUnknown {
+        // After an edit: what has never been asked is being asked, which takes seconds and brings us back.
+        return Ok(Action::requeue(wait));
+    }
     if judged.is_without_answer() && lock(&memory).written.is_none() && stands(&image, &context) {
         let grace = STARTUP_GRACE.saturating_sub(context.started.elapsed()) + Duration::from_secs(1);
         return Ok(Action::requeue(wait.min(grace)));
@@ -139,20 +149,48 @@ fn has_settled(image: &ImageVerification) -> bool {
     reason.is_some_and(|reason| *reason != Reason::Pending)
 }
 
-fn next_reconcile(case: &ParsedCase<'_>, looks: &Looks, judged: &Judged, now: Timestamp) -> Duration {
+/// What is known about revocation of this image; nothing where there is nothing to judge.
+fn recall(case: &ParsedCase<'_>, looks: &Looks, context: &Context, now: Timestamp) -> Recalled {
+    let policy = case.policy;
+    let (Ok(document), Ok(reference), Some(evidence)) = (&policy.document, &case.reference, &looks.evidence) else {
+        return Recalled::default();
+    };
+    let matter = Matter {
+        repository: reference.repository(),
+        evidence,
+        document,
+        stores: &policy.stores.stores,
+        brought: &policy.brought,
+    };
+    context.revocation.recall(&matter, policy.interval, now)
+}
+
+fn next_reconcile(
+    case: &ParsedCase<'_>,
+    looks: &Looks,
+    judged: &Judged,
+    recalled: &Recalled,
+    now: Timestamp,
+) -> Duration {
     let looks_again = case.asks && !looks.in_flight && !case.policy.suspend;
-    let look = if looks_again { case.wait(looks) } else { LOOK_AROUND };
+    let revocation = case.revocation_wait(looks, recalled.due).unwrap_or(LOOK_AROUND);
+    let look = if looks_again { case.wait(looks).min(revocation) } else { LOOK_AROUND };
     let change = judged.next_change.map_or(LOOK_AROUND, |moment| schedule::until(moment, now));
     // A moment later, so that the clock has passed the moment for certain.
     look.min(change).min(LOOK_AROUND) + Duration::from_millis(50)
 }
 
-/// Whether a look is due that is not under way; then it counts as under way.
-fn begin_look(case: &ParsedCase<'_>, memory: &Shared) -> bool {
+/// Which look is due, if none is under way; then it counts as under way.
+fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &Recalled) -> Option<Scope> {
     let looks = &mut lock(memory).looks;
-    let begins = !looks.in_flight && case.wait(looks).is_zero();
-    looks.in_flight |= begins;
-    begins
+    let revocation_due = || case.revocation_wait(looks, recalled.due).is_some_and(|wait| wait.is_zero());
+    let scope = match looks.in_flight {
+        true => None,
+        false if case.wait(looks).is_zero() => Some(Scope::All),
+        false => revocation_due().then_some(Scope::Revocation),
+    };
+    looks.in_flight |= scope.is_some();
+    scope
 }
 
 /// Writes the status if it is worth it, and tells of a transition.

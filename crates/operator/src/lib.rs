@@ -2,7 +2,7 @@
 //! The Sealwatch operator: watches which images run, and writes what their signatures say.
 //!
 //! Pods come in through a slim watch and become an index of running images ([`running`]). Each `TrustPolicy` is loaded
-//! ([`policy`], [`trust_store`]) and compared with what runs ([`discover`]); each `ImageVerification` is looked at
+//! ([`policy`], [`trust_store`], [`revocation_lists`]) and compared with what runs ([`discover`]); each `ImageVerification` is looked at
 //! when due, judged, and its status written ([`image_verification`]). What decides is pure: [`running`], [`discover`],
 //! [`status`], and the judging in [`sealwatch_verifier`].
 
@@ -14,6 +14,7 @@ pub mod health;
 pub mod image_verification;
 pub mod metrics;
 pub mod policy;
+pub mod revocation_lists;
 pub mod run;
 pub mod running;
 pub mod status;
@@ -24,5 +25,6 @@ pub mod watches;
 pub use config_maps::values_of;
 pub use context::Settings;
 pub use policy::document;
+pub use revocation_lists::load as load_revocation_lists;
 pub use run::{Options, RunError, run};
 pub use trust_store::{Found, Stores, load as load_trust_stores};

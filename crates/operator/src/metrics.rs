@@ -3,16 +3,21 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
-    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::ConstGauge,
+    },
     registry::{Registry, Unit},
 };
+use sealwatch_verifier::Revocation;
 
 /// The labels of `sealwatch_images`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
@@ -84,9 +89,16 @@ impl Metrics {
     }
 }
 
+/// The labels of `sealwatch_revocation_requests`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RevocationLabels {
+    method: &'static str,
+    result: &'static str,
+}
+
 /// What is read when somebody asks, rather than counted.
 #[derive(Debug)]
-struct Current(std::sync::Arc<Metrics>);
+struct Current(Arc<Metrics>, Arc<Revocation>);
 
 impl Collector for Current {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -116,12 +128,22 @@ impl Collector for Current {
             let gauge = ConstGauge::new(spoke.elapsed().as_secs_f64());
             gauge.encode(metric.encode_family(&WatchLabels { kind })?)?;
         }
+        let counter = ConstCounter::new(0_u64);
+        let mut metric = encoder.encode_descriptor(
+            "sealwatch_revocation_requests",
+            "Requests about revocation by method and result",
+            None,
+            counter.metric_type(),
+        )?;
+        for ((method, result), count) in self.1.requests() {
+            ConstCounter::new(count).encode(metric.encode_family(&RevocationLabels { method, result })?)?;
+        }
         Ok(())
     }
 }
 
 /// The registry that `/metrics` prints.
-pub fn registry(metrics: &std::sync::Arc<Metrics>) -> Registry {
+pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registry {
     let mut registry = Registry::default();
     registry.register("sealwatch_reconciles", "Reconciles by kind and result", metrics.reconciles.clone());
     registry.register(
@@ -130,24 +152,27 @@ pub fn registry(metrics: &std::sync::Arc<Metrics>) -> Registry {
         metrics.status_writes.clone(),
     );
     registry.register("sealwatch_gathers", "Gatherings of evidence by result", metrics.gathers.clone());
-    registry.register_collector(Box::new(Current(std::sync::Arc::clone(metrics))));
+    registry.register_collector(Box::new(Current(Arc::clone(metrics), Arc::clone(revocation))));
     registry
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use sealwatch_registry::{PlainFetcher, RegistryOptions};
 
     use super::*;
 
     #[test]
     fn the_metrics_page_shows_what_was_counted_under_its_names() {
         let metrics = Arc::new(Metrics::default());
+        let fetcher = PlainFetcher::new(&RegistryOptions::default()).expect("a fetcher");
+        let revocation = Arc::new(Revocation::new(fetcher));
         metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
         metrics.set_images("aio", "microsoft", BTreeMap::from([(("Verified".into(), "SignatureValid".into()), 27)]));
         metrics.watch_spoke("Pod");
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
+        assert!(page.contains("# TYPE sealwatch_revocation_requests counter"), "{page}");
         assert!(page.contains(r#"sealwatch_reconciles_total{kind="TrustPolicy",result="success"} 1"#), "{page}");
         assert!(
             page.contains(
@@ -158,7 +183,7 @@ mod tests {
         assert!(page.contains(r#"sealwatch_watch_age_seconds{kind="Pod"} "#), "{page}");
         metrics.forget("aio", "microsoft");
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
         assert!(!page.contains("microsoft"), "{page}");
     }
 }

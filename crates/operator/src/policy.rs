@@ -4,13 +4,14 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kube::{ResourceExt, core::Selector};
 use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec};
 use sealwatch_notation::{TrustPolicyDocument, raw};
 use sealwatch_registry::{Algorithm, Digest};
+use sealwatch_verifier::BroughtLists;
 
 use crate::{
     config_maps::Key,
@@ -35,6 +36,8 @@ pub struct Policy {
     pub document: Result<Arc<TrustPolicyDocument>, String>,
     /// The trust stores that could be loaded, and those that could not.
     pub stores: Arc<Stores>,
+    /// The revocation lists that it brings.
+    pub brought: Arc<BroughtLists>,
     /// Names the document and the trust material together: equal hashes judge alike.
     pub trust_hash: String,
     /// How often to look.
@@ -53,6 +56,8 @@ pub struct Policy {
     pub incomplete: bool,
     /// The value of the annotation that asks for a fresh look.
     pub requested_at: Option<String>,
+    /// When this process first saw that value: who asked before that did not ask afresh.
+    pub requested_seen: Instant,
 }
 
 impl Policy {
@@ -60,7 +65,7 @@ impl Policy {
     pub fn new(policy: &TrustPolicy, loaded: Loaded) -> Self {
         let spec = &policy.spec;
         let document = parse(spec).map(Arc::new);
-        let trust_hash = trust_hash(spec, &loaded.stores);
+        let trust_hash = trust_hash(spec, &loaded);
         Self {
             namespace: policy.namespace().unwrap_or_default(),
             name: policy.name_any(),
@@ -69,6 +74,7 @@ impl Policy {
             document,
             trust_hash,
             stores: Arc::new(loaded.stores),
+            brought: Arc::new(loaded.brought),
             interval: spec.interval().unwrap_or(sealwatch_api::trust_policy::DEFAULT_INTERVAL),
             stale_after: spec.stale_after().unwrap_or(sealwatch_api::trust_policy::DEFAULT_STALE_AFTER),
             suspend: spec.suspend,
@@ -77,7 +83,18 @@ impl Policy {
             config_maps: loaded.config_maps,
             incomplete: loaded.incomplete,
             requested_at: requested_at(policy),
+            requested_seen: Instant::now(),
         }
+    }
+
+    /// The same, whose request is as old as that of the policy before it, if it is the same.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        let same = |before: &&Self| before.uid == self.uid && before.requested_at == self.requested_at;
+        if let Some(before) = before.filter(same) {
+            self.requested_seen = before.requested_seen;
+        }
+        self
     }
 
     /// Whether images must be judged again because this took the place of `other`.
@@ -103,9 +120,6 @@ fn parse(spec: &TrustPolicySpec) -> Result<TrustPolicyDocument, String> {
     if spec.digest_matching.as_ref().is_some_and(|matching| *matching != DigestMatching::Exact) {
         return Err("spec.digestMatching: only Exact is supported by this version".into());
     }
-    if spec.revocation.as_ref().is_some_and(|revocation| !revocation.crls.is_empty()) {
-        return Err("spec.revocation.crls: not supported by this version".into());
-    }
     TrustPolicyDocument::try_from(document(spec)).map_err(|error| error.to_string())
 }
 
@@ -130,16 +144,19 @@ pub fn document(spec: &TrustPolicySpec) -> raw::Document {
     raw::Document { version: spec.version.clone(), trust_policies: statements.collect() }
 }
 
-/// SHA-256 over the document and the fingerprints of the certificates that were loaded.
-fn trust_hash(spec: &TrustPolicySpec, stores: &Stores) -> String {
+/// SHA-256 over the document, the fingerprints of the certificates that were loaded, and the revocation lists.
+fn trust_hash(spec: &TrustPolicySpec, loaded: &Loaded) -> String {
     let mut parts = vec![serde_json::to_string(&document(spec)).unwrap_or_default()];
-    for (reference, store) in stores.stores.iter() {
+    for (reference, store) in loaded.stores.stores.iter() {
         parts.push(reference.to_string());
         match store {
             Ok(store) => parts.extend(store.certificates().iter().map(|found| found.sha256().to_owned())),
             Err(why) => parts.push(why.to_owned()),
         }
     }
+    let lists = loaded.brought.lists.iter();
+    parts.extend(lists.map(|list| Digest::of_bytes(Algorithm::Sha256, list.der()).to_string()));
+    parts.extend(loaded.brought.unread.iter().cloned());
     // As JSON, so that no part can run into the next.
     let text = serde_json::to_vec(&parts).unwrap_or_default();
     Digest::of_bytes(Algorithm::Sha256, &text).to_string()

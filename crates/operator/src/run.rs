@@ -16,8 +16,8 @@ use kube::{
     },
 };
 use sealwatch_api::{ImageVerification, TrustPolicy};
-use sealwatch_registry::{HttpRegistry, RegistryOptions};
-use sealwatch_verifier::Verifier;
+use sealwatch_registry::{HttpRegistry, PlainFetcher, RegistryOptions};
+use sealwatch_verifier::{Revocation, Verifier};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -102,7 +102,9 @@ fn start(
     let mut config = options.config;
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
     let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
-    let registry = HttpRegistry::new(options.registries).map_err(|error| RunError::Registry(Box::new(error)))?;
+    let unusable = |error| RunError::Registry(Box::new(error));
+    let revocation = Arc::new(Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?));
+    let registry = HttpRegistry::new(options.registries).map_err(unusable)?;
     let (policy_sender, policy_triggers) = mpsc::unbounded();
     let (image_sender, image_triggers) = mpsc::unbounded();
     let (policies, policy_writer) = store::<TrustPolicy>();
@@ -111,6 +113,7 @@ fn start(
     let context = Arc::new(Context {
         client: client.clone(),
         verifier: Arc::new(Verifier::new(registry)),
+        revocation: Arc::clone(&revocation),
         running: std::sync::Mutex::default(),
         policies: crate::policy::Policies::default(),
         discoveries: image_verification::memory::Discoveries::default(),
@@ -143,11 +146,13 @@ fn start(
             .graceful_shutdown_on(stop())
             .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics), stop()).map(|served| {
-        if let Err(error) = served {
-            tracing::error!(%error, "serving health and metrics failed");
-        }
-    });
+    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics, &revocation), stop()).map(
+        |served| {
+            if let Err(error) = served {
+                tracing::error!(%error, "serving health and metrics failed");
+            }
+        },
+    );
 
     let parts: [(&'static str, BoxFuture<'static, ()>); 5] = [
         ("TrustPolicy controller", policy_controller.boxed()),

@@ -153,7 +153,8 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
 
 async fn load(object: &TrustPolicy, context: &Context) -> Policy {
     let namespace = object.namespace().unwrap_or_default();
-    Policy::new(object, trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec).await)
+    let loaded = trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec).await;
+    Policy::new(object, loaded).after(context.policies.find(&namespace, &object.name_any()).as_deref())
 }
 
 /// What a summary is made of.

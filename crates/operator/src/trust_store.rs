@@ -14,10 +14,12 @@ use sealwatch_api::{
     self as api, CertificateSource, CertificateSummary, KeySelector, TrustPolicySpec, TrustStoreStatus, text::clip,
 };
 use sealwatch_notation::{Certificate, TrustStore, TrustStoreRef, TrustStores, parse_certificates};
+use sealwatch_verifier::BroughtLists;
 
 use crate::{
     apply::bounded,
     config_maps::{ConfigMaps, Values},
+    revocation_lists,
     status::time,
 };
 
@@ -44,6 +46,8 @@ impl PartialEq for Stores {
 pub struct Loaded {
     /// The stores.
     pub stores: Stores,
+    /// The revocation lists that the policy brings.
+    pub brought: BroughtLists,
     /// The `ConfigMaps` that it names.
     pub config_maps: BTreeSet<String>,
     /// Whether one of them could not be asked for: then it is worth trying again.
@@ -54,7 +58,7 @@ pub struct Loaded {
 pub type Found = BTreeMap<String, Option<Arc<Values>>>;
 
 /// Why a `ConfigMap` could not be asked for, by name.
-type Unread = BTreeMap<String, String>;
+pub(crate) type Unread = BTreeMap<String, String>;
 
 /// Reads the `ConfigMaps` that a policy names and loads its trust stores. What the API server refuses to show makes a
 /// store unavailable, with its words.
@@ -67,13 +71,15 @@ pub async fn read(client: &Client, known: &ConfigMaps, namespace: &str, spec: &T
             Err(error) => drop(unread.insert(name.clone(), error.to_string())),
         }
     }
-    Loaded { stores: load_but(spec, &found, &unread), config_maps, incomplete: !unread.is_empty() }
+    let brought = revocation_lists::load_but(spec, &found, &unread);
+    Loaded { stores: load_but(spec, &found, &unread), brought, config_maps, incomplete: !unread.is_empty() }
 }
 
-/// The names of the `ConfigMaps` that a policy's trust stores name.
+/// The names of the `ConfigMaps` that a policy's trust stores and revocation lists name.
 fn config_maps(spec: &TrustPolicySpec) -> BTreeSet<String> {
     let sources = spec.trust_stores.iter().flat_map(|store| &store.certificates);
-    sources.filter_map(|source| source.config_map_key_ref.as_ref()).map(|reference| reference.name.clone()).collect()
+    let sources = sources.filter_map(|source| source.config_map_key_ref.as_ref());
+    sources.chain(revocation_lists::sources(spec)).map(|reference| reference.name.clone()).collect()
 }
 
 /// Loads every trust store of a policy. Pure.
@@ -143,17 +149,8 @@ fn bytes_of<'a>(
     if let Some(pem) = &source.pem {
         return Ok(pem.as_bytes().into());
     }
-    if let Some(KeySelector { name, key }) = &source.config_map_key_ref {
-        if let Some(why) = unread.get(name) {
-            return Err(format!(".configMapKeyRef: ConfigMap {name:?} could not be read: {why}"));
-        }
-        let Some(values) = found.get(name).and_then(Option::as_ref) else {
-            return Err(format!(".configMapKeyRef: ConfigMap {name:?} does not exist in this namespace"));
-        };
-        let value = values.get(key);
-        return value
-            .map(|value| value.as_slice().into())
-            .ok_or_else(|| format!(".configMapKeyRef: ConfigMap {name:?} has no key {key:?}"));
+    if let Some(reference) = &source.config_map_key_ref {
+        return value_of(reference, found, unread).map(Into::into);
     }
     if source.secret_key_ref.is_some() {
         return Err(".secretKeyRef: not supported by this version; use pem or configMapKeyRef".into());
@@ -162,6 +159,19 @@ fn bytes_of<'a>(
         return Err(".clusterTrustBundle: not supported by this version; use pem or configMapKeyRef".into());
     }
     Err(": names no source".into())
+}
+
+/// The value of a key of a `ConfigMap`.
+pub(crate) fn value_of<'a>(reference: &KeySelector, found: &'a Found, unread: &Unread) -> Result<&'a [u8], String> {
+    let KeySelector { name, key } = reference;
+    if let Some(why) = unread.get(name) {
+        return Err(format!(".configMapKeyRef: ConfigMap {name:?} could not be read: {why}"));
+    }
+    let Some(values) = found.get(name).and_then(Option::as_ref) else {
+        return Err(format!(".configMapKeyRef: ConfigMap {name:?} does not exist in this namespace"));
+    };
+    let value = values.get(key).map(Vec::as_slice);
+    value.ok_or_else(|| format!(".configMapKeyRef: ConfigMap {name:?} has no key {key:?}"))
 }
 
 fn summary(certificate: &Certificate) -> CertificateSummary {

@@ -3,8 +3,9 @@
 //! gets no further than the address itself.
 //!
 //! Three kinds of hosts: those that the operator named (anything goes), the registry that a pod names (private ranges
-//! are usual there), and whatever a registry points to: token servers, redirects (public addresses only). Each kind
-//! has an HTTP client of its own, so a connection that one kind may open is never reused by another.
+//! are usual there), and whatever a registry or a certificate points to: token servers, redirects, revocation endpoints
+//! (public addresses only). Each kind has an HTTP client of its own, so a connection that one kind may open is never
+//! reused by another.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,11 +19,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::limits::MAX_ADDRESSES;
 
-/// The setting that would allow an address that is never a registry's.
+/// The setting that would allow an address that is nobody's by itself.
 const NAME_IT: &str = "name host:port in the file given by --registries, or allow its range with --allow-egress";
-/// The setting that would allow a private address behind a redirect or token realm.
-const ALLOW_IT: &str = "private addresses that a registry points to need --allow-egress, or host:port in the file \
-                        given by --registries";
+/// The setting that would allow a private address behind a redirect, token realm or revocation endpoint.
+const ALLOW_IT: &str = "private addresses that a registry or a certificate points to need --allow-egress, or host:port \
+                        in the file given by --registries";
 
 /// The setting that would allow a name that only the proxy resolves.
 const NAME_ALONE: &str = "name host:port in the file given by --registries";
@@ -112,7 +113,7 @@ pub(crate) enum Reach {
     Named,
     /// The registry that is asked: no loopback, link-local, unspecified or multicast address.
     Registry,
-    /// What a registry points to: public addresses only.
+    /// What a registry or a certificate points to: public addresses only.
     Foreign,
 }
 

@@ -21,6 +21,8 @@ pub enum Operation {
     Blob,
     /// Ask a token server.
     Token,
+    /// Ask for something that a certificate points to.
+    Ask,
     /// Open an OCI layout, or set up the HTTP client.
     Open,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Operation {
             Self::Manifest => "fetch manifest",
             Self::Blob => "fetch blob",
             Self::Token => "fetch token",
+            Self::Ask => "ask",
             Self::Open => "open",
         })
     }

@@ -7,6 +7,7 @@ mod clients;
 mod cloud;
 mod memory;
 mod patience;
+pub mod plain;
 mod referrers;
 mod resolve;
 mod session;
@@ -78,6 +79,13 @@ pub struct RegistryOptions {
     pub names: Option<Arc<dyn NameLookup>>,
 }
 
+impl RegistryOptions {
+    fn user_agent(&self) -> &str {
+        let own = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+        if self.user_agent.is_empty() { own } else { &self.user_agent }
+    }
+}
+
 /// Registries over HTTP: OCI distribution specification 1.1.
 ///
 /// Each call asks the endpoints of the repository in order (mirrors, then the registry itself). Clones share
@@ -114,18 +122,14 @@ impl HttpRegistry {
             at: At { registry: "http client".to_owned(), operation: Operation::Open },
             what,
         };
-        let mut guard = Guard { allowed: options.allow_egress, named: options.registries.named().collect() };
+        let mut guard = Guard { allowed: options.allow_egress.clone(), named: options.registries.named().collect() };
         for host in &options.named_hosts {
             guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
         }
-        let names = options.names.unwrap_or_else(|| Arc::new(SystemNames));
-        let user_agent = if options.user_agent.is_empty() {
-            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))
-        } else {
-            &options.user_agent
-        };
+        let names = options.names.clone().unwrap_or_else(|| Arc::new(SystemNames));
+        let user_agent = options.user_agent().to_owned();
         let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
-        let clients = Clients::new(Arc::clone(&guard), names, timeouts, user_agent, tls, options.proxies);
+        let clients = Clients::new(Arc::clone(&guard), names, timeouts, &user_agent, tls, options.proxies);
         let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
         Ok(Self(Arc::new(Inner {
             registries: options.registries,

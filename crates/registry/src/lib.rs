@@ -51,6 +51,7 @@ pub use crate::descriptor::{Descriptor, DescriptorError};
 pub use crate::digest::{Algorithm, Digest, DigestError};
 pub use crate::egress::{Cidr, CidrError, NameLookup};
 pub use crate::error::{At, Error, Operation};
+pub use crate::http::plain::{PlainError, PlainFetcher, PlainRequest};
 pub use crate::http::{HttpRegistry, RegistryOptions, Timeouts};
 pub use crate::image_id::{ImageId, ImageIdError};
 pub use crate::layout::LayoutRegistry;

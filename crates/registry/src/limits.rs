@@ -104,5 +104,10 @@ pub const FREE_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_LARGE_BODY_BYTES: usize = 36 * 1024 * 1024;
 /// Time for one request, its redirects and its body. Ours.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Bytes of answers to [`crate::PlainFetcher`] that may be on their way at once. Ours: two of the largest revocation
+/// lists; who finds no room waits, within its time limit.
+pub const MAX_PLAIN_BYTES_IN_FLIGHT: u32 = 64 * 1024 * 1024;
+/// Requests of one [`crate::PlainFetcher`] at once. Ours.
+pub const MAX_PLAIN_REQUESTS: usize = 32;
 /// Largest `oci-layout` file. Ours; it holds one version number.
 pub const MAX_LAYOUT_FILE_BYTES: u64 = 4 * 1024;

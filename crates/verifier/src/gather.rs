@@ -2,9 +2,9 @@
 //! Asking a registry, within bounds.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,10 +16,10 @@ use sealwatch_registry::{
     Credentials, Descriptor, Digest, Error as RegistryError, Registry, Repository, SignatureManifest, Target,
     limits::MAX_CANDIDATES,
 };
-use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::{
     evidence::{Bounded, Candidate, CandidateState, Evidence, Fetched, ListKey, Subject},
+    queue::{Flights, Hosts},
     reason::Reason,
 };
 
@@ -31,8 +31,6 @@ const CONCURRENT_SIGNATURES: usize = 4;
 const LISTS: usize = 16_384;
 /// How many parsed signatures are remembered. One is about 10 KiB.
 const SIGNATURES: usize = 4_096;
-/// How many registries have a queue of their own; beyond that they share one, which is slower but bounded.
-const HOSTS: usize = 1_024;
 
 /// Why there is no evidence: a fact of infrastructure, never a statement about signatures.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +76,7 @@ pub struct Verifier<R> {
     registry: R,
     lists: Bounded<ListKey, Arc<Evidence>>,
     signatures: Bounded<Digest, Fetched>,
-    flights: Flights,
+    flights: Flights<ListKey>,
     hosts: Hosts,
 }
 
@@ -96,7 +94,7 @@ impl<R: Registry> Verifier<R> {
             lists: Bounded::new(LISTS),
             signatures: Bounded::new(SIGNATURES),
             flights: Flights::default(),
-            hosts: Hosts::default(),
+            hosts: Hosts::new(CONCURRENT_PER_HOST),
         }
     }
 
@@ -272,71 +270,5 @@ fn state_of(fetched: &Fetched, image: &Descriptor) -> CandidateState {
         (Ok(_), Some(Ok(envelope))) => CandidateState::Envelope(Arc::clone(envelope)),
         (Ok(_), Some(Err(broken))) | (Err(broken), _) => CandidateState::Broken(Arc::clone(broken)),
         (Ok(_), None) => CandidateState::Broken("the signature manifest names another image".into()),
-    }
-}
-
-/// The questions that are under way.
-#[derive(Default)]
-struct Flights {
-    aboard: Mutex<HashMap<ListKey, Weak<tokio::sync::Mutex<()>>>>,
-}
-
-impl Flights {
-    /// Waits for the question about this image that is under way, if one is.
-    async fn board(&self, key: &ListKey) -> Flight<'_> {
-        let seat = {
-            let mut aboard = self.aboard.lock().unwrap_or_else(PoisonError::into_inner);
-            let seat = aboard.get(key).and_then(Weak::upgrade).unwrap_or_default();
-            aboard.insert(key.clone(), Arc::downgrade(&seat));
-            seat
-        };
-        Flight { flights: self, key: key.clone(), seat: Some(seat.lock_owned().await) }
-    }
-}
-
-/// The right to ask about one image.
-struct Flight<'a> {
-    flights: &'a Flights,
-    key: ListKey,
-    seat: Option<OwnedMutexGuard<()>>,
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        self.seat = None;
-        let mut aboard = self.flights.aboard.lock().unwrap_or_else(PoisonError::into_inner);
-        if aboard.get(&self.key).is_some_and(|seat| seat.strong_count() == 0) {
-            aboard.remove(&self.key);
-        }
-    }
-}
-
-/// A queue for each registry.
-#[derive(Default)]
-struct Hosts {
-    queues: Mutex<HashMap<String, Arc<Queue>>>,
-}
-
-impl Hosts {
-    fn queue(&self, host: &str) -> Arc<Queue> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        // The empty name is no host's: it is the queue that all hosts beyond the bound share.
-        let name = if queues.contains_key(host) || queues.len() < HOSTS { host } else { "" };
-        Arc::clone(queues.entry(name.to_owned()).or_default())
-    }
-}
-
-struct Queue(Semaphore);
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self(Semaphore::new(CONCURRENT_PER_HOST))
-    }
-}
-
-impl Queue {
-    /// A place in the queue. The semaphore is never closed, so there always is one.
-    async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.acquire().await.ok()
     }
 }

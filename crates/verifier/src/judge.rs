@@ -5,8 +5,8 @@ use std::{cmp::Reverse, fmt, sync::Arc};
 
 use jiff::Timestamp;
 use sealwatch_notation::{
-    self as notation, Actions, Anchor, Check, Envelope, Level, Outcome, RevocationAnswers, Statement, TargetArtifact,
-    TrustPolicyDocument, TrustStores, VerifiedTimestamp,
+    self as notation, Actions, Anchor, Check, Envelope, Level, Outcome, RevocationAnswers, RevocationEvidence,
+    Statement, TargetArtifact, TrustPolicyDocument, TrustStores, VerifiedTimestamp,
 };
 use sealwatch_registry::{Descriptor, Digest, Repository};
 
@@ -14,6 +14,7 @@ use crate::{
     evidence::{Candidate, CandidateState, Evidence},
     gather::GatherError,
     reason::Reason,
+    revocation::Answers,
 };
 
 /// The answer about one image: mixed up never, and never more certain than its evidence.
@@ -89,6 +90,10 @@ pub struct SignatureEvidence {
     /// The timestamp that proves when the signature was there; `None` unless the check of the authentic timestamp
     /// passed by one.
     pub timestamp: Option<VerifiedTimestamp>,
+    /// How the revocation status of the signing chain was learnt; `None` if it was not, or was not asked for.
+    pub revocation: Option<RevocationEvidence>,
+    /// When the oldest answer that it was learnt from was fetched; `None` if none was.
+    pub revocation_checked_at: Option<Timestamp>,
     /// Whether the authenticity check passed: only then is the signer's name a fact and not a claim.
     pub authentic: bool,
 }
@@ -159,28 +164,35 @@ pub fn judge(
     evidence: &Evidence,
     document: &TrustPolicyDocument,
     stores: &TrustStores,
+    revocation: &Answers,
     now: Timestamp,
 ) -> Verification {
     match select(document, repository) {
         Selection::NoStatement => Verification::no_statement(repository),
         Selection::Skip(statement) => Verification::skipped(statement),
         Selection::Judge(statement) => {
-            let mut verification = judge_candidates(evidence, statement, stores, now);
+            let mut verification = judge_candidates(evidence, statement, stores, revocation, now);
             verification.candidates = evidence.candidates.len();
             verification
         }
     }
 }
 
-fn judge_candidates(evidence: &Evidence, statement: &Statement, stores: &TrustStores, now: Timestamp) -> Verification {
+fn judge_candidates(
+    evidence: &Evidence,
+    statement: &Statement,
+    stores: &TrustStores,
+    revocation: &Answers,
+    now: Timestamp,
+) -> Verification {
     let subject = target_of(&evidence.image);
-    let judged: Vec<Judged<'_>> =
-        evidence.candidates.iter().map(|candidate| Judged::of(candidate, &subject, statement, stores, now)).collect();
+    let judge = |(place, candidate)| Judged::of(candidate, &subject, statement, stores, revocation.at(place), now);
+    let judged: Vec<Judged<'_>> = evidence.candidates.iter().enumerate().map(judge).collect();
     // The clock may make a signature good that is not yet valid, so every candidate's next moment counts.
     let next_change = judged.iter().filter_map(Judged::next_change).min();
-    let best = judged.iter().min_by_key(|judged| judged.order());
+    let best = judged.iter().enumerate().min_by_key(|(_, judged)| judged.order());
     let mut verification = match best {
-        Some(best) => best.verification(statement),
+        Some((place, best)) => best.verification(statement, revocation.checked_at(place)),
         None => Verification::plain(
             Verdict::Failed,
             Reason::NoSignature,
@@ -198,7 +210,7 @@ fn judge_candidates(evidence: &Evidence, statement: &Statement, stores: &TrustSt
     verification
 }
 
-fn target_of(image: &Descriptor) -> TargetArtifact {
+pub(crate) fn target_of(image: &Descriptor) -> TargetArtifact {
     TargetArtifact { media_type: image.media_type.clone(), digest: image.digest.to_string(), size: image.size }
 }
 
@@ -215,12 +227,12 @@ impl<'a> Judged<'a> {
         subject: &TargetArtifact,
         statement: &Statement,
         stores: &TrustStores,
+        answers: &RevocationAnswers,
         now: Timestamp,
     ) -> Self {
         match &candidate.state {
             CandidateState::Envelope(envelope) => {
-                let answers = RevocationAnswers::default();
-                let outcome = notation::judge(envelope, subject, statement, stores, &answers, now);
+                let outcome = notation::judge(envelope, subject, statement, stores, answers, now);
                 Self::Outcome(candidate, envelope, Box::new(outcome))
             }
             CandidateState::Broken(message) => Self::Broken(message),
@@ -250,9 +262,11 @@ impl<'a> Judged<'a> {
         }
     }
 
-    fn verification(&self, statement: &Statement) -> Verification {
+    fn verification(&self, statement: &Statement, checked_at: Option<Timestamp>) -> Verification {
         match self {
-            Self::Outcome(candidate, envelope, outcome) => of_outcome(candidate, envelope, outcome, statement),
+            Self::Outcome(candidate, envelope, outcome) => {
+                of_outcome(candidate, envelope, outcome, statement, checked_at)
+            }
             Self::Broken(message) => Verification::plain(
                 Verdict::Failed,
                 notation::Reason::IntegrityFailed.into(),
@@ -274,6 +288,7 @@ fn of_outcome(
     envelope: &Arc<Envelope>,
     outcome: &Outcome,
     statement: &Statement,
+    checked_at: Option<Timestamp>,
 ) -> Verification {
     let verdict = match outcome.verdict() {
         notation::Verdict::Verified => Verdict::Verified,
@@ -295,6 +310,8 @@ fn of_outcome(
             envelope: Arc::clone(envelope),
             anchor: outcome.anchor().cloned(),
             timestamp: outcome.timestamp().cloned(),
+            revocation: outcome.revocation().cloned(),
+            revocation_checked_at: checked_at.filter(|_| outcome.revocation().is_some()),
             authentic,
         }),
         next_change: None,

@@ -12,7 +12,7 @@ use sealwatch_notation::{TrustPolicyDocument, TrustStore, TrustStores, parse_cer
 use sealwatch_registry::digest::Algorithm;
 use sealwatch_registry::error::{At, Operation};
 use sealwatch_registry::{Credentials, Descriptor, Digest, Error, Registry, Repository, Target};
-use sealwatch_verifier::{Reason, Subject, Verdict, Verification, Verifier, judge};
+use sealwatch_verifier::{Answers, Reason, Subject, Verdict, Verification, Verifier, judge};
 
 const SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 
@@ -110,7 +110,7 @@ impl Scene {
         let subject = Subject { repository: repository.clone(), digest: target_digest().parse().unwrap() };
         let now = NOW.parse().unwrap();
         let evidence = verifier.gather(&subject, &Credentials::default(), Duration::ZERO, now).await.unwrap();
-        judge(&repository, &evidence, &self.document, &self.stores, now)
+        judge(&repository, &evidence, &self.document, &self.stores, &Answers::default(), now)
     }
 }
 

@@ -3,15 +3,17 @@
 //! A two-tier test PKI: a root, and leaves that sign.
 //!
 //! The certificates keep the rules that the Notary Project has for a signing chain: key usages are critical, the root
-//! may sign certificates and the leaf only data, and no certificate names a source of revocation answers.
+//! may sign certificates and revocation lists and the leaf only data. A certificate names a source of revocation answers
+//! only if it is told to.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rcgen::string::PrintableString;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CrlDistributionPoint,
+    DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SerialNumber,
     date_time_ymd,
 };
 
@@ -65,6 +67,8 @@ pub struct SigningKey {
     pub key_pem: String,
     /// Leaf first, root last, in PEM.
     pub chain_pem: String,
+    /// The serial number of the leaf.
+    pub serial: u64,
 }
 
 impl std::fmt::Debug for Root {
@@ -104,18 +108,63 @@ impl Root {
     /// # Errors
     /// As [`Root::new`].
     pub fn issue(&self, subject: &[NameAttribute<'_>], kind: KeyKind, validity: Validity) -> Result<SigningKey> {
+        self.issue_listed(subject, kind, validity, None)
+    }
+
+    /// Issues a leaf whose revocation list is at this URL, if one is given.
+    ///
+    /// # Errors
+    /// As [`Root::new`].
+    pub fn issue_listed(
+        &self,
+        subject: &[NameAttribute<'_>],
+        kind: KeyKind,
+        validity: Validity,
+        list_url: Option<&str>,
+    ) -> Result<SigningKey> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let serial = u64::from(number).saturating_add(1_000);
         let mut parameters = parameters(subject, validity)?;
+        parameters.serial_number = Some(SerialNumber::from(serial));
+        parameters.crl_distribution_points =
+            list_url.map(|url| CrlDistributionPoint { uris: vec![url.to_owned()] }).into_iter().collect();
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         parameters.use_authority_key_identifier_extension = true;
         let key = kind.generate()?;
         let leaf = parameters.signed_by(&key, &self.issuer)?;
         Ok(SigningKey {
-            name: format!("key-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            name: format!("key-{number}"),
             key_pem: key.serialize_pem(),
             chain_pem: format!("{}{}", leaf.pem(), self.pem),
+            serial,
         })
+    }
+
+    /// A revocation list in DER with these serial numbers in it, issued now, for so many seconds.
+    ///
+    /// # Errors
+    /// It cannot be signed.
+    pub fn list(&self, revoked: &[u64], ends_in: Duration) -> Result<Vec<u8>> {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let at = date_time_ymd(1970, 1, 1) + now;
+        let entry = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: at,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let parameters = CertificateRevocationListParams {
+            this_update: at,
+            next_update: at + ends_in,
+            crl_number: SerialNumber::from(u64::from(NUMBER.fetch_add(1, Ordering::Relaxed))),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(parameters.signed_by(&self.issuer)?.der().to_vec())
     }
 }
 

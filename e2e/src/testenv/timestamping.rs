@@ -13,7 +13,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use sealwatch_fixtures::der::{oid, sequence, tlv};
-use sealwatch_fixtures::pki::pem;
+use sealwatch_fixtures::pki::{Template, pem};
+use sealwatch_fixtures::revocation::{List, crl_at, entry};
 use sealwatch_fixtures::tsa::{self, Token};
 
 use super::Result;
@@ -32,15 +33,42 @@ pub struct TimestampAuthority {
     issued: Arc<AtomicUsize>,
 }
 
+/// What answers requests.
+#[derive(Clone)]
+struct Desk {
+    certificate: Template,
+    issued: Arc<AtomicUsize>,
+}
+
 impl TimestampAuthority {
     /// Starts it; it ends when this is dropped.
     ///
     /// # Errors
     /// No port can be had.
     pub fn start() -> Result<Self> {
+        Self::with(tsa::authority())
+    }
+
+    /// The same, with a certificate that says that its revocation list is at this URL.
+    ///
+    /// # Errors
+    /// As [`TimestampAuthority::start`].
+    pub fn listed(url: &str) -> Result<Self> {
+        Self::with(tsa::authority().with_extension(crl_at(&[&[url]])))
+    }
+
+    fn with(certificate: Template) -> Result<Self> {
         let issued = Arc::new(AtomicUsize::new(0));
-        let server = Server::start(Router::new().route("/", post(answer)).with_state(Arc::clone(&issued)))?;
-        Ok(Self { server, issued })
+        let desk = Desk { certificate, issued: Arc::clone(&issued) };
+        Ok(Self { server: Server::start(Router::new().route("/", post(answer)).with_state(desk))?, issued })
+    }
+
+    /// A revocation list of its root, good for years, in which it stands or not.
+    pub fn list(is_revoked: bool) -> Vec<u8> {
+        let root = tsa::root();
+        let entries = if is_revoked { vec![entry(&tsa::authority().serial, "260601000000Z", &[])] } else { Vec::new() };
+        let (this_update, next_update) = ("20250101000000Z", Some("20350101000000Z"));
+        List { issuer: root.subject, key: root.key, this_update, next_update, entries, ..List::new() }.issue()
     }
 
     /// Where it is asked.
@@ -64,13 +92,13 @@ impl TimestampAuthority {
     }
 }
 
-async fn answer(State(issued): State<Arc<AtomicUsize>>, request: Bytes) -> impl IntoResponse {
+async fn answer(State(Desk { certificate, issued }): State<Desk>, request: Bytes) -> impl IntoResponse {
     let Some(request) = Request::read(&request) else {
         return (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "text/plain")], b"not a TimeStampReq".to_vec());
     };
     issued.fetch_add(1, Ordering::SeqCst);
     let granted = sequence(&[&tlv(INTEGER, &[0])]);
-    let response = sequence(&[&granted, &request.token()]);
+    let response = sequence(&[&granted, &request.token(&certificate)]);
     (StatusCode::OK, [(CONTENT_TYPE, "application/timestamp-reply")], response)
 }
 
@@ -97,10 +125,10 @@ impl<'a> Request<'a> {
         Some(Self { imprint, nonce })
     }
 
-    fn token(&self) -> Vec<u8> {
+    fn token(&self, certificate: &Template) -> Vec<u8> {
         // Whole seconds, of which one may just be ending: never ahead of the time at which the signature was there.
         let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%SZ").to_string();
-        let mut token = Token::new(&[]);
+        let mut token = Token::by(certificate, &[]);
         token.info = Some(sequence(&[
             &tlv(INTEGER, &[1]),
             &oid(token.policy),

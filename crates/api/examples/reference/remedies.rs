@@ -37,8 +37,7 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::FailuresLogged,
         "Read the message and `status.checks`, and decide whether you can live with it. To have the check decide, raise \
-         the level to `strict`, or set its `override` to `enforce`. `revocation` is reported here for every signer whose \
-         certificates name a revocation source, because this version does not ask such sources yet.",
+         the level to `strict`, or set its `override` to `enforce`.",
     ),
     (
         Reason::LevelSkip,
@@ -105,8 +104,8 @@ const VERDICTS: &[(Reason, &str)] = &[
     (Reason::SignatureExpired, "Have the image signed again. The signer chose this end (`notation sign --expiry`)."),
     (
         Reason::Revoked,
-        "Stop running the image until its publisher has signed it with another certificate. This version does not look \
-         up revocation, and so never gives this reason.",
+        "Stop running the image until its publisher has signed it with another certificate. The message names the \
+         certificate and who revoked it since when; a signer or a timestamp authority may be meant.",
     ),
     (
         Reason::ExtensionUnsupported,
@@ -171,9 +170,11 @@ const VERDICTS: &[(Reason, &str)] = &[
     ),
     (
         Reason::RevocationUnknown,
-        "This version asks no revocation sources yet, so every signer whose certificates name one ends here under \
-         `strict`. `override: {revocation: log}` leaves the check out of the verdict and reports it as `FailuresLogged`; \
-         `skip` leaves it out altogether. Both accept a certificate that has been revoked.",
+        "The message names what could not be asked, and why. Let the operator reach it over plain HTTP (a private address \
+         needs `--allow-egress`), or bring the list in `spec.revocation.crls`. `override: {revocation: log}` leaves the \
+         check out of the verdict and reports it as `FailuresLogged`; `skip` leaves it out altogether. Both accept a \
+         certificate that has been revoked, and neither is about timestamp authorities. In the `Ready` condition of a \
+         kept verdict: older answers are used until they end.",
     ),
     (
         Reason::TrustPolicyNotFound,

@@ -168,7 +168,7 @@ pub struct Signature {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<Word<SignedVia>>,
 
-    /// How it was learnt that no certificate is revoked.
+    /// How it was learnt whether a certificate is revoked. Absent if that is unknown, or not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationEvidence>,
 }
@@ -237,11 +237,11 @@ pub struct Anchor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RevocationEvidence {
-    /// `OCSP`, `CRL`, or `None` if no certificate names a source.
+    /// `OCSP`, `CRL`, or `None` if no certificate names a source and there is nothing to check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<Word<RevocationMethod>>,
 
-    /// When the oldest answer was fetched.
+    /// When the oldest answer was fetched. Absent if all were brought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<Time>,
 

@@ -137,7 +137,7 @@ pub struct NextExpiry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
 
-    /// What ends: `SigningCertificate`, `TrustAnchor`, `Signature` or `RevocationList`.
+    /// What ends: `SigningCertificate`, `TrustAnchor`, `Signature` or `RevocationList` (one of `spec.revocation.crls`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Word<ExpiryKind>>,
 
@@ -158,7 +158,7 @@ vocabulary! {
         TrustAnchor = "TrustAnchor",
         /// A signature with an expiry of its own.
         Signature = "Signature",
-        /// A revocation list, at its `nextUpdate`.
+        /// A revocation list that the user brought, at its `nextUpdate`.
         RevocationList = "RevocationList",
     }
 }

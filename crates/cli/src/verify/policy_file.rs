@@ -3,10 +3,18 @@
 
 mod manifest;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use sealwatch_operator::{load_trust_stores, policy::Policy as Loaded, trust_store};
-use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStoreRef, TrustStoreType, TrustStores};
+use sealwatch_operator::{load_revocation_lists, load_trust_stores, policy::Policy as Loaded, trust_store};
+use sealwatch_verifier::{
+    BroughtLists,
+    notation::{
+        MAX_BROUGHT_CRLS, RevocationList, Statement, TrustPolicyDocument, TrustStoreRef, TrustStoreType, TrustStores,
+    },
+};
 use serde::{Deserialize, de::IgnoredAny};
 
 use self::manifest::Manifest;
@@ -15,11 +23,16 @@ use crate::{registries::read_bounded, verify::trust_store::from_folder};
 /// The largest policy file that is read, in bytes.
 const POLICY_MOST: u64 = 1024 * 1024;
 
+/// The largest revocation list that is read, in bytes: in PEM it takes half as much again.
+const CRL_MOST: u64 = 48 * 1024 * 1024;
+
 /// A policy with its trust stores.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) document: Arc<TrustPolicyDocument>,
     pub(super) stores: TrustStores,
+    /// The revocation lists that the user brought, all of which can be read.
+    pub(super) brought: BroughtLists,
     /// What the file says and this command does not do, one sentence each.
     pub(super) warnings: Vec<String>,
     /// The flag and file that the stores were read from, for messages.
@@ -47,13 +60,18 @@ impl Policy {
     fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
         let stores = load_trust_stores(&manifest.policy.spec, &manifest.config_maps);
         // What the operator refuses in a TrustPolicy is refused here.
-        let loaded = Loaded::new(&manifest.policy, trust_store::Loaded { stores, ..trust_store::Loaded::default() });
+        let brought = load_revocation_lists(&manifest.policy.spec, &manifest.config_maps);
+        if let Some(why) = brought.unread.first() {
+            return Err(why.clone());
+        }
+        let loaded = trust_store::Loaded { stores, brought: brought.clone(), ..trust_store::Loaded::default() };
+        let loaded = Loaded::new(&manifest.policy, loaded);
         let mut warnings = Vec::new();
         if !manifest.policy.spec.image_pull_secrets.is_empty() {
             let why = "spec.imagePullSecrets are not read; credentials come from the file given by --registries";
             warnings.push(format!("{source}: {why}"));
         }
-        Ok(Self { document: loaded.document?, stores: loaded.stores.stores.clone(), warnings, source })
+        Ok(Self { document: loaded.document?, stores: loaded.stores.stores.clone(), brought, warnings, source })
     }
 
     /// A trustpolicy.json has its stores elsewhere.
@@ -64,7 +82,7 @@ impl Policy {
                 "a trustpolicy.json needs --trust-store DIR, the folder truststore/x509 of notation's configuration";
             stores.insert_unavailable(reference.clone(), why);
         }
-        Self { document, stores, warnings: Vec::new(), source }
+        Self { document, stores, brought: BroughtLists::default(), warnings: Vec::new(), source }
     }
 
     /// Stores in a folder take the place of those in a `TrustPolicy`.
@@ -72,6 +90,23 @@ impl Policy {
         let source = format!("--trust-store {}", folder.display());
         let stores = from_folder(folder, &self.document).map_err(|why| format!("{source}: {why}"))?;
         Ok(Self { stores, source, ..self })
+    }
+
+    /// Adds revocation lists from files.
+    ///
+    /// # Errors
+    /// The first that cannot be read, or that there are too many.
+    pub(super) fn bring(&mut self, files: &[PathBuf]) -> Result<(), String> {
+        for file in files {
+            let at = |why: String| format!("--crl {}: {why}", file.display());
+            let bytes = read_bounded(file, CRL_MOST).map_err(at)?;
+            let list = RevocationList::from_der_or_pem(&bytes).map_err(|error| at(error.to_string()))?;
+            if self.brought.lists.len() >= MAX_BROUGHT_CRLS {
+                return Err(at(format!("there are more than {MAX_BROUGHT_CRLS} revocation lists")));
+            }
+            self.brought.lists.push(list);
+        }
+        Ok(())
     }
 
     /// Whether a statement can be judged by at all.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::Parser as _;
-use sealwatch_registry::{At, Descriptor, Error, Operation, Repository, Target};
+use sealwatch_registry::{At, Descriptor, Error, Operation, RegistryOptions, Repository, Target};
 use serde_json::json;
 
 use super::*;
@@ -66,7 +66,9 @@ fn policy() -> Policy {
 
 async fn verify(registry: &'static Slow, source: Source, images: &[String]) -> Vec<Answer> {
     let images: Vec<_> = images.iter().map(|image| parse(image).unwrap()).collect();
-    verify_all(&Verifier::new(registry), source, &policy(), &images).await
+    let fetcher = PlainFetcher::new(&RegistryOptions::default()).unwrap();
+    let engine = Engine { verifier: Verifier::new(registry), revocation: Revocation::new(fetcher) };
+    verify_all(&engine, source, &policy(), &images).await
 }
 
 fn slow() -> &'static Slow {

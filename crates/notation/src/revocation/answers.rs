@@ -23,6 +23,8 @@ pub struct RevocationAnswers {
     /// By URL.
     lists: BTreeMap<String, Answer<RevocationList>>,
     brought: Vec<RevocationList>,
+    /// Why one that was brought cannot be read.
+    unread: Option<String>,
 }
 
 /// What came, or why nothing did.
@@ -59,6 +61,13 @@ impl RevocationAnswers {
         Ok(())
     }
 
+    /// Takes that a revocation list was brought that cannot be read, and why, as a phrase for messages. It may be the
+    /// one that revokes a certificate which names no source itself, so such a certificate is unknown from now on, unless
+    /// another list from its issuer was brought. What names a source is judged by that.
+    pub fn bring_unread(&mut self, why: &str) {
+        self.unread.get_or_insert_with(|| text(why));
+    }
+
     /// RV-8: what is not http is no answer, whoever inserted it.
     pub(super) fn ocsp(&self, url: &str, certificate: &Certificate) -> Result<&Response, RevocationError> {
         check_askable(url)?;
@@ -75,6 +84,10 @@ impl RevocationAnswers {
             Some(answer) => answer.as_ref().map_err(RevocationError::clone),
             None => Err(RevocationError::NotAsked { url: text(url) }),
         }
+    }
+
+    pub(super) fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
     }
 
     pub(super) fn brought(&self) -> &[RevocationList] {

@@ -18,7 +18,8 @@ use super::error::{RevocationError, malformed};
 use super::{CLOCK_SKEW, MAX_CRL_BYTES};
 use crate::Timestamp;
 use crate::asn1::{Elements, context};
-use crate::certificate::{Certificate, DistributionPoint, KeyUsage, text, timestamp};
+use crate::certificate::pem::{self, PemError};
+use crate::certificate::{Certificate, DistributionPoint, KeyUsage, Name, text, timestamp};
 pub(super) use entries::Entry;
 use entries::Index;
 use extensions::ListExtensions;
@@ -42,6 +43,8 @@ struct Fields {
 
 /// What messages call it.
 const WHAT: &str = "revocation list";
+/// Most bytes of a list in PEM: base64 makes four of three, and there are line breaks.
+const MAX_PEM_BYTES: usize = MAX_CRL_BYTES / 2 * 3;
 
 impl RevocationList {
     /// Reads a list of version 2 in DER. Entries are not looked at yet.
@@ -66,9 +69,35 @@ impl RevocationList {
         Ok(Self(Arc::new(Fields { der, issuer, this_update, next_update, extensions, made_by, index })))
     }
 
+    /// Reads one list in DER, or in one PEM block (RFC 7468 section 6), as users bring it.
+    ///
+    /// # Errors
+    /// As [`RevocationList::from_der`]; if PEM holds anything else than one `X509 CRL`.
+    pub fn from_der_or_pem(bytes: &[u8]) -> Result<Self, RevocationError> {
+        let size = bytes.len();
+        if size > MAX_PEM_BYTES {
+            return Err(RevocationError::TooLarge { what: WHAT, size, max: MAX_CRL_BYTES });
+        }
+        if !pem::is_pem(bytes) {
+            return Self::from_der(bytes);
+        }
+        let malformed = |problem: String| RevocationError::Malformed { field: "PEM", problem };
+        let blocks = pem::parse(bytes, "X509 CRL", 1).map_err(|error| match error {
+            PemError::OtherLabel(label) => malformed(format!("it holds {label}, not X509 CRL")),
+            PemError::TooMany { .. } => malformed("it holds more than one revocation list".to_owned()),
+            PemError::Block { problem, .. } => malformed(problem.to_owned()),
+        })?;
+        blocks.into_iter().next().map_or_else(|| Err(malformed("it holds nothing".to_owned())), Self::from_der)
+    }
+
     /// The bytes it was parsed from.
     pub fn der(&self) -> &[u8] {
         &self.0.der
+    }
+
+    /// Who issued it, by its own word: a distinguished name as certificates show it, or empty if it is none.
+    pub fn issuer(&self) -> String {
+        Name::from_der(&self.0.issuer).map(|name| name.printed).unwrap_or_default()
     }
 
     /// When it was issued, by its own word.

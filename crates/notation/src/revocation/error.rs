@@ -19,6 +19,8 @@ pub enum RevocationError {
     NotFetched { url: String, why: String },
     #[error("the distribution point has no URL, and no revocation list was brought for it")]
     NoSource,
+    #[error("it names no source, and a revocation list that was brought cannot be read: {why}")]
+    BroughtUnread { why: String },
     #[error("the certificate names a freshest CRL, which is supported in revocation lists only")]
     FreshestInCertificate,
     #[error("the {what} has {size} bytes; at most {max} are allowed")]

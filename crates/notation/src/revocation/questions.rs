@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use base64ct::{Base64, Encoding};
 
 use super::answers::RevocationAnswers;
-use super::ocsp::{CertId, Responder};
+use super::crl::RevocationList;
+use super::error::RevocationError;
+use super::ocsp::{CertId, Responder, Response};
 use super::{MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION};
 use crate::Timestamp;
 use crate::certificate::{Certificate, DistributionPoint};
@@ -27,6 +29,41 @@ pub struct RevocationQuestion {
     pub issuer: Certificate,
     /// What to send.
     pub request: RevocationRequest,
+}
+
+impl RevocationQuestion {
+    /// Whether an OCSP response answers this question, whatever it says: it is authentic, about this certificate and
+    /// current (RV-10, RV-11, RV-13). Of two that do, the one with the later `thisUpdate` is the one to keep. (That a
+    /// delegated responder is not revoked itself is another question.)
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check_ocsp(&self, response: &[u8], now: Timestamp) -> Result<AnswerTimes, RevocationError> {
+        let response = Response::from_der(response)?;
+        let answer = response.find(&CertId::of(&self.certificate, &self.issuer))?;
+        response.authenticate(&self.issuer, now)?;
+        answer.check_currency(now)?;
+        Ok(AnswerTimes { this_update: answer.this_update, next_update: answer.next_update })
+    }
+
+    /// Whether a revocation list, complete or delta, answers this question: it is authentic and current (RV-16, RV-17).
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check_crl(&self, list: &RevocationList, now: Timestamp) -> Result<AnswerTimes, RevocationError> {
+        list.authenticate(&self.issuer)?;
+        list.check_currency(now)?;
+        Ok(AnswerTimes { this_update: list.this_update(), next_update: list.next_update() })
+    }
+}
+
+/// From when until when an answer can be used, by its own word, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerTimes {
+    /// When it was known to be so.
+    pub this_update: Timestamp,
+    /// When there will be a newer one at the latest.
+    pub next_update: Timestamp,
 }
 
 /// How to ask.

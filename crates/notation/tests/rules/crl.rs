@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RV-15 to RV-22: revocation lists.
 
+use base64ct::{Base64, Encoding};
 use sealwatch_notation::{
     MAX_BROUGHT_CRLS, MAX_CRL_BYTES, Outcome, Reason, RevocationAnswers, RevocationError, RevocationList,
     RevocationMethod, Verdict,
@@ -394,6 +395,44 @@ fn a_brought_list_stands_for_a_fetched_one() {
     assert_eq!(outcome.revocation().expect("evidence").method, RevocationMethod::None);
     // And where there is no URL.
     assert_good(&bring(&leaf_with(&[crl_at(&[&[]])]), &[], &good));
+}
+
+#[test]
+fn a_brought_list_that_cannot_be_read_leaves_open_what_names_no_source() {
+    let judged = |leaf: &Template, lists: &[(&str, &List)], brought: Option<&List>| {
+        let signer = Signer::with_leaf(leaf);
+        let mut answers = answers(&signer, &[], lists);
+        if let Some(list) = brought {
+            answers.bring_crl(parsed(list)).expect("room");
+        }
+        answers.bring_unread("ConfigMap \"lists\" has no key \"root\"");
+        let trust = stores(&[("ca:test", signer.root())]);
+        judged_with(&crate::judge::parse(&Jws::new(&signer)), &trusting("strict"), &trust, &answers, NOW)
+    };
+    assert_unknown(&judged(&Template::leaf(), &[], None), "cannot be read: ConfigMap \"lists\" has no key");
+    assert_good(&judged(&Template::leaf(), &[], Some(&List::new())));
+    assert_good(&judged(&leaf(), &[(CRL_URL, &List::new())], None));
+}
+
+#[test]
+fn a_list_is_brought_in_der_or_in_one_block_of_pem() {
+    let der = List::new().issue();
+    let pem =
+        |label: &str| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(&der));
+    for bytes in [der.clone(), pem("X509 CRL").into_bytes(), format!("comment\n{}", pem("X509 CRL")).into_bytes()] {
+        let list = RevocationList::from_der_or_pem(&bytes).expect("a list");
+        assert_eq!(list.der(), der);
+        assert_eq!(list.issuer(), "CN=Sealwatch Test Root,O=Microsoft Corporation,C=US");
+    }
+    for (bytes, words) in [
+        (pem("CERTIFICATE"), "it holds CERTIFICATE, not X509 CRL"),
+        (pem("X509 CRL").repeat(2), "more than one revocation list"),
+        (pem("X509 CRL").replace("END", "EMD"), "the end is missing"),
+        (String::new(), "malformed revocation list"),
+    ] {
+        let error = RevocationList::from_der_or_pem(bytes.as_bytes()).expect_err(words);
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::support::jws::Jws;
 use crate::support::key::Kind;
 use crate::support::pki::{CRL_SIGN, KEY_CERT_SIGN, Signer, Template, basic_constraints, key_usage};
 use crate::support::revocation::{
-    CRL_URL, DELTA_URL, GOOD, List, OCSP_URL, Ocsp, UNKNOWN, answers, certificate, crl_at, entry, freshest_at,
+    CRL_URL, DELTA_URL, GOOD, List, OCSP_URL, Ocsp, Single, UNKNOWN, answers, certificate, crl_at, entry, freshest_at,
     leaf_with, ocsp_at, responder, revoked, sha1,
 };
 use crate::support::tsa::{self, Token, stamped_jws};
@@ -310,6 +310,43 @@ fn authentic_answers_lead_to_deltas_and_to_the_lists_of_responders() {
     assert!(follow(&respond(&listed)).is_empty(), "it has ocsp-nocheck");
     let stranger = Template { issuer_key: Kind::Other, ..unchecked };
     assert!(follow(&respond(&stranger)).is_empty());
+}
+
+/// What a cache keeps: only what answers the question, until it says itself.
+#[test]
+fn only_an_authentic_and_current_answer_about_the_certificate_answers_a_question() {
+    let signer = both();
+    let questions = revocation_questions(
+        &parse(&Jws::new(&signer)),
+        &trusting("strict").statements()[0],
+        &trust_of(&signer),
+        time(NOW),
+    );
+    let question = |wants_list| questions.iter().find(|one| (one.request == RevocationRequest::Crl) == wants_list);
+    let (ocsp, list) = (question(false).expect("a responder"), question(true).expect("a list"));
+    for status in [GOOD.to_vec(), UNKNOWN.to_vec(), revoked(None)] {
+        let times = ocsp.check_ocsp(&Ocsp::new(&status).issue(), time(NOW)).expect("an answer");
+        assert_eq!(times.this_update, time("2026-11-20T00:00:00Z"));
+        assert_eq!(times.next_update, time("2026-11-27T00:00:00Z"));
+    }
+    let other = Single { serial: vec![0x02], ..Single::new(&GOOD) };
+    for (what, response, now) in [
+        ("of another key", Ocsp { key: Kind::Other, ..Ocsp::new(&GOOD) }, NOW),
+        ("an error", Ocsp { status: 3, ..Ocsp::new(&GOOD) }, NOW),
+        ("about another", Ocsp { singles: vec![other], ..Ocsp::new(&GOOD) }, NOW),
+        ("expired", Ocsp::new(&GOOD), "2026-11-28T00:00:00Z"),
+        ("of the future", Ocsp::new(&GOOD), "2026-11-19T00:00:00Z"),
+    ] {
+        assert!(ocsp.check_ocsp(&response.issue(), time(now)).is_err(), "{what}");
+    }
+    let check =
+        |issued: List, now| list.check_crl(&RevocationList::from_der(issued.issue()).expect("a list"), time(now));
+    for issued in [List::new(), List::revoking(&[])] {
+        assert_eq!(check(issued, NOW).expect("an answer").next_update, time("2026-12-01T00:00:00Z"));
+    }
+    assert!(check(List { key: Kind::Other, ..List::new() }, NOW).is_err());
+    assert!(check(List::new(), "2026-12-02T00:00:00Z").is_err());
+    assert!(check(List::new(), "2026-10-01T00:00:00Z").is_err());
 }
 
 /// What the mutations start from; signed once, because it takes its time.

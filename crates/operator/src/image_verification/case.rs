@@ -8,7 +8,7 @@ use sealwatch_api::{ImageVerification, Reason};
 use sealwatch_registry::{Digest, Reference};
 use sealwatch_verifier::{self as verifier, Selection, schedule};
 
-use super::memory::{Looks, Request, seed};
+use super::memory::{JudgedBy, Looks, Request, seed};
 use crate::{
     discover::Found,
     policy::{Policy, requested_at},
@@ -121,6 +121,16 @@ impl ParsedCase<'_> {
     pub(super) fn wait(&self, looks: &Looks) -> Duration {
         let period = schedule::period(self.policy.interval, seed(&self.name));
         looks.wait(&self.request, self.policy.generation, period, Instant::now())
+    }
+
+    /// How long until something about revocation is to be asked, zero if it is due; `due` is what memory says.
+    pub(super) fn revocation_wait(&self, looks: &Looks, due: Option<Duration>) -> Option<Duration> {
+        looks.revocation_wait(due, &self.judged_by(), Instant::now())
+    }
+
+    /// What names the policy as it is now.
+    pub(super) fn judged_by(&self) -> JudgedBy {
+        (self.policy.generation, self.policy.trust_hash.clone())
     }
 
     /// The pull secrets to try: of the pods, then of the policy.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use sealwatch_api::{ExpiryKind, Reason, Verdict, condition::Circumstance};
 use sealwatch_registry::{Digest, Reference, Repository};
-use sealwatch_verifier::{self as verifier, Evidence, Selection, Verification};
+use sealwatch_verifier::{self as verifier, BroughtLists, Evidence, Recalled, Selection, Verification};
 
 use super::{case::ParsedCase, memory::Looks};
 use crate::status::{Trouble, image::Conclusion, policy::Expiry};
@@ -25,12 +25,14 @@ impl Judged {
     /// Whether this process has nothing to say yet.
     pub(super) fn is_without_answer(&self) -> bool {
         let conclusion = &self.conclusion;
-        conclusion.reason == Reason::Pending || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
+        // What could not be asked about revocation is no answer either: an earlier process may have had one.
+        matches!(conclusion.reason, Reason::Pending | Reason::RevocationUnknown)
+            || conclusion.trouble.is_some() && conclusion.last_verified.is_none()
     }
 }
 
 /// From what is known to a conclusion. Pure.
-pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Judged {
+pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, recalled: &Recalled, now: Timestamp) -> Judged {
     let mut judged = match (&case.policy.document, &case.reference) {
         (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
         (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
@@ -38,7 +40,7 @@ pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, now: Timestamp) -> Jud
             Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
             Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),
             Selection::Judge(_) => match &looks.evidence {
-                Some(evidence) => judged_by(evidence, case, reference.repository(), looks, now),
+                Some(evidence) => judged_by(evidence, case, reference.repository(), (looks, recalled), now),
                 None => Judged::plain(without_evidence(looks)),
             },
         },
@@ -79,28 +81,34 @@ fn judged_by(
     evidence: &Evidence,
     case: &ParsedCase<'_>,
     repository: &Repository,
-    looks: &Looks,
+    (looks, recalled): (&Looks, &Recalled),
     now: Timestamp,
 ) -> Judged {
     let policy = case.policy;
     let Ok(document) = &policy.document else { return Judged::plain(without_evidence(looks)) };
     let digest = evidence.image.digest.to_string();
-    let stale_at = evidence.gathered_at.checked_add(policy.stale_after).ok();
-    let verification = verifier::judge(repository, evidence, document, &policy.stores.stores, now);
-    let mut conclusion = Conclusion::of(&verification, policy, Some(&digest), Some(evidence.gathered_at));
+    // Complete is evidence only with fresh word about revocation.
+    let kept = recalled.kept.as_ref();
+    let checked_at = kept.map_or(evidence.gathered_at, |kept| kept.fetched.min(evidence.gathered_at));
+    let stale_at = checked_at.checked_add(policy.stale_after).ok();
+    let verification = verifier::judge(repository, evidence, document, &policy.stores.stores, &recalled.answers, now);
+    let mut conclusion = Conclusion::of(&verification, policy, Some(&digest), Some(checked_at));
     if let Some(note) = pinned_elsewhere(case, &evidence.image.digest) {
         conclusion.message.push_str(&note);
     }
-    conclusion.trouble =
-        looks.error.as_ref().map(|error| Trouble { reason: error.reason.into(), message: error.message.clone() });
+    let trouble = looks.error.as_ref().map(|error| (error.reason, error.message.clone()));
+    let trouble = trouble.or_else(|| {
+        let message = |kept: &verifier::Kept| format!("older word about revocation is used: {}", kept.message);
+        kept.map(|kept| (Reason::RevocationUnknown, message(kept)))
+    });
+    conclusion.trouble = trouble.map(|(reason, message)| Trouble { reason: reason.into(), message });
     if stale_at.is_some_and(|stale_at| stale_at <= now) {
         let was = conclusion.verdict();
-        conclusion.message =
-            format!("last checked at {}, longer ago than staleAfter; it was {was} then", evidence.gathered_at);
+        conclusion.message = format!("last checked at {checked_at}, longer ago than staleAfter; it was {was} then");
         conclusion.reason = Reason::Stale;
     }
     let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
-    let expiry = (conclusion.verdict() == Verdict::Verified).then(|| expiry(&verification)).flatten();
+    let expiry = (conclusion.verdict() == Verdict::Verified).then(|| expiry(&verification, &policy.brought)).flatten();
     Judged { conclusion, next_change, expiry, handled: None }
 }
 
@@ -114,8 +122,9 @@ fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
 }
 
 /// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that
-/// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then.
-fn expiry(verification: &Verification) -> Option<Expiry> {
+/// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then. Of
+/// revocation lists only those count that the user brought and has to renew; others are fetched anew by themselves.
+fn expiry(verification: &Verification, brought: &BroughtLists) -> Option<Expiry> {
     let evidence = verification.signature.as_ref()?;
     let envelope = &evidence.envelope;
     let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
@@ -131,5 +140,9 @@ fn expiry(verification: &Verification) -> Option<Expiry> {
         kind: ExpiryKind::Signature,
         subject: envelope.leaf().subject().to_owned(),
     });
-    certificates.chain(signature).min()
+    let known_until = evidence.revocation.as_ref().and_then(|revocation| revocation.next_update);
+    let list = brought.lists.iter().find(|list| Some(list.next_update()) == known_until);
+    let list =
+        list.map(|list| Expiry { time: list.next_update(), kind: ExpiryKind::RevocationList, subject: list.issuer() });
+    certificates.chain(signature).chain(list).min()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One look at an image in its registry, in a task of its own: a slow registry holds up nobody's reconcile, and a
-//! panic in a parser becomes an error of this look.
+//! One look at an image in its registry, and at what its signers' certificates name about their revocation, in a task of
+//! its own: a slow registry holds up nobody's reconcile, and a panic in a parser becomes an error of this look.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -14,16 +14,18 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
 use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{Evidence, GatherError, Subject};
+use sealwatch_verifier::{Evidence, Freshness, GatherError, Matter, Subject};
 
 use super::{
     ParsedCase,
     memory::{LookError, Request, Shared, lock},
 };
-use crate::{context::Context, metrics::GatherLabels};
+use crate::{context::Context, metrics::GatherLabels, policy::Policy};
 
 /// How long a look may take in all. Each request has its own, shorter limit.
 const LOOK_MOST: Duration = Duration::from_mins(5);
+/// How long all questions about revocation may take. Each has its own, shorter limit.
+const LEARN_MOST: Duration = Duration::from_mins(2);
 /// How many pull secrets are read for one image.
 const SECRETS_MOST: usize = 16;
 
@@ -36,13 +38,39 @@ struct Look {
     /// Whether a person wrote the object: what the operator itself may pull is not for them to look into.
     by_hand: bool,
     max_age: Duration,
+    policy: Arc<Policy>,
+    /// What was known before.
+    known: Option<Arc<Evidence>>,
+    /// Since when nobody has asked afresh, for whoever asks for that.
+    since: Option<Instant>,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The registry, then revocation.
+    All,
+    /// Revocation alone, about what is known of the image.
+    Revocation,
 }
 
 /// Starts a look; its end is written to `memory` and triggers a reconcile.
-pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory: &Shared, case: &ParsedCase<'_>) {
+pub fn start(
+    context: &Arc<Context>,
+    key: &ObjectRef<ImageVerification>,
+    memory: &Shared,
+    case: &ParsedCase<'_>,
+    policy: &Arc<Policy>,
+    scope: Scope,
+) {
     let Ok(reference) = case.reference.clone() else { return };
     let asked = case.request.clone();
-    let requested = lock(memory).looks.handled != asked && asked != Request::default();
+    let (handled, known) = {
+        let looks = &lock(memory).looks;
+        (looks.handled.clone(), looks.evidence.clone())
+    };
+    let requested = handled != asked && asked != Request::default();
+    let by_policy = handled.image == asked.image;
     let interval = case.policy.interval;
     let look = Look {
         namespace: case.policy.namespace.clone(),
@@ -52,16 +80,28 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
         by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
         max_age: if requested { Duration::ZERO } else { interval / 2 },
+        policy: Arc::clone(policy),
+        known,
+        // All images of a policy share one request for each answer.
+        since: requested.then(|| if by_policy { policy.requested_seen } else { Instant::now() }),
     };
-    let generation = case.policy.generation;
+    let (generation, judged_by) = (case.policy.generation, case.judged_by());
     let (context, key, memory) = (Arc::clone(context), key.clone(), Arc::clone(memory));
     tokio::spawn(async move {
+        if scope == Scope::Revocation {
+            look.learn_guarded(&context, look.known.as_ref()).await;
+            lock(&memory).looks.learnt(judged_by, Instant::now());
+            context.triggers.image(key);
+            return;
+        }
         let outcome = tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context)).catch_unwind()).await;
         let outcome = match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(failed("the verification of this image ended in an internal error; see the log")),
             Err(_elapsed) => Err(failed("the registry was not done after 300 s")),
         };
+        // A registry that is out of reach says nothing about the certificates of what is known.
+        look.learn_guarded(&context, outcome.as_ref().ok().or(look.known.as_ref())).await;
         let result = outcome.as_ref().err().map_or("Succeeded", |error| error.reason.as_str());
         context.metrics.gathers.get_or_create(&GatherLabels { result }).inc();
         let mut memory = lock(&memory);
@@ -72,6 +112,7 @@ pub fn start(context: &Arc<Context>, key: &ObjectRef<ImageVerification>, memory:
             tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
         }
         memory.looks.ended(outcome, asked, generation, Instant::now());
+        memory.looks.learnt(judged_by, Instant::now());
         drop(memory);
         context.triggers.image(key);
     });
@@ -94,6 +135,24 @@ impl Look {
         let subject = Subject { repository: repository.clone(), digest };
         let gathered = context.verifier.gather(&subject, &credentials, self.max_age, Timestamp::now()).await;
         gathered.map_err(look_error)
+    }
+
+    /// Asks about revocation. What fails or takes too long is found missing when it is judged.
+    async fn learn_guarded(&self, context: &Context, evidence: Option<&Arc<Evidence>>) {
+        let (Some(evidence), Ok(document)) = (evidence, &self.policy.document) else { return };
+        let matter = Matter {
+            repository: self.reference.repository(),
+            evidence,
+            document,
+            stores: &self.policy.stores.stores,
+            brought: &self.policy.brought,
+        };
+        let freshness = Freshness { interval: self.policy.interval, since: self.since };
+        let learn = AssertUnwindSafe(context.revocation.learn(&matter, freshness)).catch_unwind();
+        if !matches!(tokio::time::timeout(LEARN_MOST, learn).await, Ok(Ok(()))) {
+            let repository = self.reference.repository();
+            tracing::warn!(%repository, "not everything about revocation could be asked in time; see the status");
+        }
     }
 
     /// The credentials of the pull secrets, read by name in the image's own namespace. One that does not exist or

@@ -14,6 +14,13 @@ use sealwatch_verifier::{Evidence, schedule};
 
 use crate::{config_maps::Key, status::policy::ImageResult};
 
+/// How soon the same is asked about revocation again at the earliest, whatever is due: memory is bounded, and what
+/// does not fit in must not be asked for without end.
+const REVOCATION_PACE: Duration = Duration::from_secs(10);
+
+/// What names a policy as it is at one time: its generation, and the hash of what it trusts.
+pub type JudgedBy = (i64, String);
+
 /// How a look failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookError {
@@ -53,6 +60,8 @@ pub struct Looks {
     pub generation: i64,
     /// The request that the last one answered.
     pub handled: Request,
+    /// When revocation was asked about last, and for which policy.
+    pub learnt: Option<(Instant, JudgedBy)>,
 }
 
 impl Looks {
@@ -64,6 +73,21 @@ impl Looks {
         let Some(ended) = self.ended.filter(|_| self.handled == *wanted && !edited) else { return Duration::ZERO };
         let pause = self.pause.unwrap_or(period);
         pause.saturating_sub(now.saturating_duration_since(ended))
+    }
+
+    /// How long until something about revocation is to be asked: what is due, at a pace. A policy that was edited has
+    /// questions of its own.
+    pub fn revocation_wait(&self, due: Option<Duration>, policy: &JudgedBy, now: Instant) -> Option<Duration> {
+        let learnt = self.learnt.as_ref().filter(|(_, learnt_for)| learnt_for == policy);
+        let pace =
+            learnt.map_or(Duration::ZERO, |(at, _)| REVOCATION_PACE.saturating_sub(now.saturating_duration_since(*at)));
+        due.map(|due| due.max(pace))
+    }
+
+    /// Takes in that a look asked about revocation alone.
+    pub fn learnt(&mut self, policy: JudgedBy, now: Instant) {
+        self.in_flight = false;
+        self.learnt = Some((now, policy));
     }
 
     /// Takes in how a look went.

@@ -254,10 +254,10 @@ fn signature(evidence: &SignatureEvidence, verification: &Verification, digest: 
         }),
         verified_digest: digest.filter(|_| integral).map(str::to_owned),
         via: integral.then(|| SignedVia::Exact.into()),
-        revocation: evidence.authentic.then(|| RevocationEvidence {
-            method: Some(RevocationMethod::None.into()),
-            checked_at: None,
-            next_update: None,
+        revocation: evidence.revocation.as_ref().map(|revocation| RevocationEvidence {
+            method: Some(word::<RevocationMethod>(revocation.method.as_str())),
+            checked_at: evidence.revocation_checked_at.map(time),
+            next_update: revocation.next_update.map(time),
         }),
     }
 }

@@ -177,6 +177,9 @@ impl Facts<'_> {
         if let Some(problem) = policy.stores.problems.first() {
             return not(Reason::TrustStoreUnavailable.into(), problem.clone());
         }
+        if let Some(problem) = policy.brought.unread.first() {
+            return not(Reason::RevocationUnknown.into(), problem.clone());
+        }
         let troubled = self.images.iter().filter_map(|(name, result)| Some((name, result.as_ref()?.trouble.as_ref()?)));
         let troubled: Vec<_> = troubled.collect();
         if let Some((name, trouble)) = troubled.first() {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::{Client, Proxy, Url};
 
 use super::Timeouts;
+use super::transport::install_crypto;
 use crate::egress::{Guard, GuardedResolver, NameLookup, Reach};
 use crate::error::printable;
 use crate::limits::MAX_HEADER_LIST_BYTES;
@@ -59,10 +60,7 @@ impl Clients {
         tls: TlsTable,
         proxies: Proxies,
     ) -> Result<Self, String> {
-        // One provider for all TLS of the process; if one is installed already, that is the one.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
+        install_crypto();
         let made = Mutex::default();
         let clients = Self { guard, names, timeouts, user_agent: user_agent.to_owned(), tls, proxies, made };
         // What is wrong with a setting is said at the start, and not when its host is first asked.

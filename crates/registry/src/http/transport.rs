@@ -164,6 +164,13 @@ impl Transport {
     }
 }
 
+/// One provider for all TLS of the process; if one is installed already, that is the one.
+pub(super) fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+}
+
 /// Where a redirect leads, or `None` if the answer is none.
 fn redirect_target(at: &At, from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, Error> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -184,18 +191,18 @@ async fn read(at: &At, request: &Request, response: Response, is_foreign: bool) 
     let body = if request.method == Method::HEAD {
         Bytes::new()
     } else if status.is_success() {
-        read_body(at, request, response).await?
+        read_body(at, &request.url, request.limit, response).await?
     } else {
         // An error body is read for its code only; one that cannot be read has none.
         let limit = Limit { bytes: MAX_ERROR_BODY_BYTES, what: "error" };
-        read_body(at, &Request { limit, ..request.clone() }, response).await.unwrap_or_default()
+        read_body(at, &request.url, limit, response).await.unwrap_or_default()
     };
     Ok(Answer { status, headers, body, is_foreign })
 }
 
 /// Reads a body, and drops the connection at the first byte beyond the limit.
-async fn read_body(at: &At, request: &Request, mut response: Response) -> Result<Bytes, Error> {
-    let Limit { bytes: limit, what } = request.limit;
+pub(super) async fn read_body(at: &At, url: &Url, limit: Limit, mut response: Response) -> Result<Bytes, Error> {
+    let Limit { bytes: limit, what } = limit;
     let too_large = || Error::TooLarge { at: at.clone(), what, limit };
     let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
@@ -207,7 +214,7 @@ async fn read_body(at: &At, request: &Request, mut response: Response) -> Result
     let most = declared_length(response.headers()).unwrap_or(limit);
     let (mut room, mut pace) = (Room::default(), Pace::start());
     let mut body = BytesMut::with_capacity(FIRST_CHUNK.min(usize::try_from(limit).unwrap_or(FIRST_CHUNK)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, &request.url, &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, url, &error))? {
         let total = body.len().saturating_add(chunk.len());
         if u64::try_from(total).map_or(true, |total| total > limit) {
             return Err(too_large());
@@ -235,7 +242,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// An error of the HTTP client in our words: the client's own text may hold a URL with a signature in it.
-fn failure(at: &At, url: &Url, error: &reqwest::Error) -> Error {
+pub(super) fn failure(at: &At, url: &Url, error: &reqwest::Error) -> Error {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         if let Some(refusal) = source.downcast_ref::<Refusal>() {
@@ -259,7 +266,7 @@ fn failure(at: &At, url: &Url, error: &reqwest::Error) -> Error {
     Error::unavailable(at, detail)
 }
 
-fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
+pub(super) fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
     Error::EgressRefused { at: at.clone(), host: with_port(url), address: refusal.address, setting: refusal.setting }
 }
 

@@ -10,6 +10,7 @@ mod fixture;
 mod hostile;
 mod layout;
 mod mirrors;
+mod plain;
 mod proxies;
 mod redirects;
 mod referrers;

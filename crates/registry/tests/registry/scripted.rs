@@ -204,7 +204,7 @@ pub(crate) async fn request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufR
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Seen { method, target, headers, body: String::from_utf8(body).ok()? })
+    Some(Seen { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 async fn respond<S: AsyncWrite + Unpin>(stream: &mut S, seen: &Seen, script: Script) -> std::io::Result<()> {

@@ -59,6 +59,19 @@ struct SignatureReport {
     claimed_signer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<AnchorReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation: Option<RevocationReport>,
+}
+
+/// How it was learnt that no certificate of the signing chain is revoked, or that one is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RevocationReport {
+    method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_update: Option<String>,
 }
 
 /// The RFC 3161 timestamp that was verified.
@@ -147,6 +160,11 @@ impl From<&SignatureEvidence> for SignatureReport {
                 store: anchor.store.to_string(),
                 subject: clip(anchor.certificate.subject(), TEXT_MOST),
                 sha256: anchor.certificate.sha256().to_owned(),
+            }),
+            revocation: evidence.revocation.as_ref().map(|revocation| RevocationReport {
+                method: revocation.method.to_string(),
+                checked_at: evidence.revocation_checked_at.map(|at| at.to_string()),
+                next_update: revocation.next_update.map(|until| until.to_string()),
             }),
         }
     }

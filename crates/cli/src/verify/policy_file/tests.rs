@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, SerialNumber, date_time_ymd,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -227,4 +230,52 @@ fn pull_secrets_that_are_not_read_are_mentioned() {
     policy["spec"]["imagePullSecrets"] = json!([{"name": "acr"}]);
     let policy = read(&[policy, config_map()]).unwrap();
     assert!(policy.warnings[0].contains("spec.imagePullSecrets are not read"), "{:?}", policy.warnings);
+}
+
+/// An empty revocation list, in PEM.
+fn list() -> String {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::CrlSign];
+    let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        next_update: date_time_ymd(2030, 1, 1),
+        crl_number: SerialNumber::from(1_u64),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(&issuer).unwrap().pem().unwrap()
+}
+
+#[test]
+fn revocation_lists_come_from_config_maps_in_the_file_and_one_that_cannot_be_read_is_refused() {
+    let bringing = || {
+        let mut policy = trust_policy();
+        policy["spec"]["revocation"] = json!({"crls": [{"configMapKeyRef": {"name": "lists", "key": "root.crl"}}]});
+        policy
+    };
+    let lists = |key: &str, text: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lists"}, "data": {key: text}});
+    assert_eq!(read(&[bringing(), config_map(), lists("root.crl", &list())]).unwrap().brought.lists.len(), 1);
+    for (documents, words) in [
+        (vec![bringing(), config_map()], "ConfigMap \"lists\" does not exist"),
+        (vec![bringing(), config_map(), lists("other", &list())], "has no key \"root.crl\""),
+        (vec![bringing(), config_map(), lists("root.crl", &pem())], "it holds CERTIFICATE, not X509 CRL"),
+    ] {
+        let why = refusal(&documents);
+        assert!(why.contains("spec.revocation.crls[0]") && why.contains(words), "{words}: {why}");
+    }
+}
+
+#[test]
+fn lists_from_files_are_added_up_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("root.crl");
+    fs::write(&file, list()).unwrap();
+    let mut policy = read(&[trust_policy(), config_map()]).unwrap();
+    policy.bring(&vec![file.clone(); MAX_BROUGHT_CRLS]).unwrap();
+    assert_eq!(policy.brought.lists.len(), MAX_BROUGHT_CRLS);
+    let why = policy.bring(&[file]).unwrap_err();
+    assert!(why.starts_with("--crl ") && why.contains("more than 64 revocation lists"), "{why}");
 }

@@ -47,7 +47,7 @@ pub(super) enum ResponderId {
 #[derive(Debug)]
 pub(in crate::revocation) struct SingleAnswer {
     pub(in crate::revocation) status: CertStatus,
-    this_update: Timestamp,
+    pub(in crate::revocation) this_update: Timestamp,
     pub(in crate::revocation) next_update: Timestamp,
 }
 

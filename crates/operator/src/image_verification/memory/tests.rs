@@ -128,3 +128,20 @@ fn a_discovery_tells_which_images_changed() {
     table.remove("aio", "microsoft");
     assert!(table.of("aio", "microsoft").is_empty());
 }
+
+#[test]
+fn revocation_is_asked_about_when_it_is_due_at_a_pace_and_at_once_after_an_edit() {
+    let (mut looks, now) = (Looks::default(), Instant::now());
+    let (policy, edited) = ((1, "one".to_owned()), (2, "one".to_owned()));
+    let hour = Some(Duration::from_hours(1));
+    assert_eq!(looks.revocation_wait(None, &policy, now), None, "there is nothing to ask");
+    assert_eq!(looks.revocation_wait(Some(Duration::ZERO), &policy, now), Some(Duration::ZERO));
+    looks.in_flight = true;
+    looks.learnt(policy.clone(), now);
+    assert!(!looks.in_flight);
+    assert_eq!(looks.revocation_wait(hour, &policy, now), hour);
+    assert_eq!(looks.revocation_wait(Some(Duration::ZERO), &policy, now), Some(REVOCATION_PACE));
+    assert_eq!(looks.revocation_wait(Some(Duration::ZERO), &policy, now + REVOCATION_PACE), Some(Duration::ZERO));
+    assert_eq!(looks.revocation_wait(Some(Duration::ZERO), &edited, now), Some(Duration::ZERO));
+    assert_eq!(wait(&looks, now), Duration::ZERO, "the registry has not been asked by that");
+}
