@@ -72,6 +72,11 @@ cluster: needs (tools "kube")
 bench-core:
     @dev/bench-core
 
+# Take rules of Notation out, one after the other, and see their tests fail. WORDS choose (a rule, a file)
+[group('test')]
+mutants *words:
+    @dev/mutants {{ words }}
+
 # Format everything
 [group('check')]
 fmt:
@@ -93,12 +98,13 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: config/crd, docs/reasons.md, docs/api.md, fixtures
+# Write what is generated and committed: config/crd, docs/{reasons,api,conformance}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
     cargo run --quiet --locked -p sealwatch-api --example reference docs
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
+    cargo run --quiet --locked -p sealwatch-conformance --bin rules docs
 
 # Fail if what is generated and committed is out of date
 [group('generate')]

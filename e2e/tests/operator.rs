@@ -216,6 +216,7 @@ async fn a_transition_is_told_once_and_what_stays_is_not_told() -> Result<()> {
     Ok(())
 }
 
+/// DS-12, D25.
 #[tokio::test]
 async fn a_broken_or_foreign_signature_hides_no_good_one_and_the_most_telling_failure_is_kept() -> Result<()> {
     let registry = Registry::olareg().await?;

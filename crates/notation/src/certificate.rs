@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod extensions;
+mod form;
 mod key;
 mod name;
 pub(crate) mod pem;
@@ -26,11 +27,11 @@ use crate::Timestamp;
 use crate::asn1::{Elements, check_padding, context, primitive};
 
 /// Most bytes of one certificate. A limit of ours: real ones have 1 to 3 KiB.
-pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
 /// Most bytes of a file of certificates. A limit of ours.
 pub const MAX_CERTIFICATE_FILE_BYTES: usize = 1024 * 1024;
 /// Most certificates in one file. A limit of ours: the largest public root programmes have about 150.
-pub const MAX_CERTIFICATES_PER_FILE: usize = 256;
+pub(crate) const MAX_CERTIFICATES_PER_FILE: usize = 256;
 
 /// Cuts text from outside to 256 characters, for messages, without control characters and without those that are
 /// invisible or turn the direction of what follows.
@@ -74,8 +75,9 @@ impl Certificate {
     /// Parses one certificate. Only the form is checked, not whether it may sign or be trusted.
     ///
     /// # Errors
-    /// If the bytes are more than [`MAX_CERTIFICATE_BYTES`] or not exactly one certificate in DER (RFC 5280 section
-    /// 4.1), if an extension is there twice, or if one that has a meaning here cannot be read.
+    /// If the bytes are more than 64 KiB or not exactly one certificate in DER (RFC 5280 section
+    /// 4.1), if an extension is there twice, or if one cannot be read that has a meaning here or
+    /// that Go reads.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { size: der.len(), max: MAX_CERTIFICATE_BYTES });
@@ -324,7 +326,7 @@ impl fmt::Debug for Certificate {
 /// Parses a file of certificates: PEM, in which text outside of the blocks is ignored, or concatenated DER.
 ///
 /// # Errors
-/// If there is no certificate, or more than [`MAX_CERTIFICATES_PER_FILE`], or more than
+/// If there is no certificate, or more than 256, or more than
 /// [`MAX_CERTIFICATE_FILE_BYTES`] in all; if a PEM block is anything but a `CERTIFICATE`, most of all a private key,
 /// which has no business in a trust store; if a certificate cannot be parsed.
 pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, CertificateError> {

@@ -2,8 +2,8 @@
 //! The rules for certificate chains of signatures and of timestamping authorities (signature-specification.md,
 //! "Certificate requirements").
 //!
-//! The chain is taken as it stands, leaf first: nothing is searched, reordered or added. No time is looked at: that
-//! is part of the judgement, because it changes and the envelope does not.
+//! The chain is taken as it stands, leaf first: nothing is searched, reordered or added. No time is looked at (CC-10,
+//! CC-11): that is part of the judgement, because it changes and the envelope does not.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::algorithm::SignatureAlgorithm;
 use crate::certificate::{Certificate, ExtendedKeyUsage, KeyUsage, Marked, text};
 
 /// Most certificates in a chain. A limit of ours; notation-go has none, real chains have two to four.
-pub const MAX_CHAIN_LENGTH: usize = 10;
+pub(crate) const MAX_CHAIN_LENGTH: usize = 10;
 
 /// Checks a code-signing chain and returns the algorithm that its leaf's key implies.
 ///
@@ -19,6 +19,7 @@ pub const MAX_CHAIN_LENGTH: usize = 10;
 /// The first rule that does not hold, and for which certificate.
 pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SignatureAlgorithm, ChainError> {
     let (leaf, issuers) = match chain {
+        // CC-1.
         [] => return Err(ChainError { index: 0, subject: String::new(), problem: ChainProblem::Empty }),
         // CC-2: a single certificate is its own root, and only the leaf's rules hold for it. Stricter than
         // notation-go, SHA-1 is refused here as everywhere (D7).

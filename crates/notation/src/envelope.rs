@@ -6,11 +6,13 @@ mod cose;
 mod error;
 mod headers;
 mod jws;
+mod plugin;
 
 use std::fmt;
 
 pub use error::EnvelopeError;
 use headers::RawHeaders;
+pub use plugin::VerificationPlugin;
 
 use crate::Timestamp;
 use crate::algorithm::SignatureAlgorithm;
@@ -38,15 +40,6 @@ pub enum SigningScheme {
     SigningAuthority,
 }
 words!(SigningScheme { X509 => "notary.x509", SigningAuthority => "notary.x509.signingAuthority" });
-
-/// A verification plugin that a signature asks for. This verifier runs none, so such a signature fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerificationPlugin {
-    /// The plugin's name; none if the attribute is there but is not a name.
-    pub name: Option<String>,
-    /// The least version asked for.
-    pub minimum_version: Option<String>,
-}
 
 /// A signature envelope that was parsed, whose signature was verified with the leaf's key, and whose chain has the
 /// shape that the specification demands. It is immutable, and holds no judgement that time or trust could change.

@@ -22,13 +22,13 @@ use timestamp::{check_authentic_timestamp, find_authority_chain};
 
 /// Judges one signature: whether it says, by this statement and these trust stores, that `subject` is trusted at `now`.
 ///
-/// The checks are made in the order integrity (with the match of the artifact and the demands of the signer),
+/// LV-1. The checks are made in the order integrity (with the match of the artifact and the demands of the signer),
 /// authenticity (trust store, then identity), expiry, authentic timestamp, revocation. The first *enforced* check that
 /// does not pass decides the outcome, and the checks after it are not evaluated: about a signature that is not from a
 /// trusted signer, nothing that it says is worth reporting. A check whose action is `log` never decides; what did not
 /// pass stands in the message, with reason [`Reason::FailuresLogged`]. A check whose action is `skip` is not evaluated.
 ///
-/// A statement of level `skip` judges nothing. Callers report that without asking; if they do ask, the outcome is
+/// A statement of level `skip` judges nothing (LV-4). Callers report that without asking; if they do ask, the outcome is
 /// [`Verdict::Unknown`] with [`Reason::LevelSkip`] and no check evaluated, never Verified.
 pub fn judge(
     envelope: &Envelope,
@@ -191,6 +191,7 @@ impl Record {
         revocation: Option<RevocationEvidence>,
     ) -> Outcome {
         let signer = signer(envelope, anchor.as_ref(), timestamp.as_ref());
+        // LV-2.
         let logged: Vec<String> = self
             .checks
             .iter()
@@ -244,11 +245,14 @@ fn check_integrity(envelope: &Envelope, subject: &TargetArtifact) -> Finding {
         );
         return Finding::failed(Reason::SubjectMismatch, message);
     }
-    // PL-3: no plugins run here, so a signature that needs one cannot be judged by what it says.
+    // PL-3, PL-5: no plugins run here, so a signature that needs one cannot be judged by what it says.
     if let Some(plugin) = envelope.verification_plugin() {
         let name = plugin.name.as_deref().map_or_else(|| "without a name".to_owned(), text);
         let version = plugin.minimum_version.as_deref().map_or_else(String::new, |v| format!(" {} or later", text(v)));
-        let message = format!("the signature requires the verification plugin {name}{version}; plugins are not run");
+        // PL-1.
+        let problem = plugin.problem.map_or_else(String::new, |problem| format!(", and {problem}"));
+        let message =
+            format!("the signature requires the verification plugin {name}{version}; plugins are not run{problem}");
         return Finding::failed(Reason::ExtensionUnsupported, message);
     }
     // PL-4, SIG: "critical". Off-spec: notation-go ignores them if no plugin is asked for (D3).

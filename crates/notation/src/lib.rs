@@ -3,39 +3,31 @@
 //!
 //! ```
 //! use sealwatch_notation::{
-//!     Envelope, MEDIA_TYPE_JWS, Outcome, Reason, RevocationAnswers, TargetArtifact, TrustPolicyDocument, TrustStores,
-//!     Verdict, judge,
+//!     Envelope, MEDIA_TYPE_COSE, RevocationAnswers, TargetArtifact, TrustPolicyDocument, TrustStore, TrustStores, Verdict,
+//!     judge, parse_certificates,
 //! };
 //!
-//! let policy = TrustPolicyDocument::from_json(
-//!     br#"{"version": "1.0", "trustPolicies": [{
-//!         "name": "supplychain",
-//!         "registryScopes": ["*"],
-//!         "signatureVerification": {"level": "strict"},
-//!         "trustStores": ["ca:supplychain"],
-//!         "trustedIdentities": ["x509.subject: C=US, ST=Washington, O=Microsoft Corporation"]
-//!     }]}"#,
-//! )?;
-//! let statement = policy.statement_for("registry.example/app").expect("the scope is *");
-//! let stores = TrustStores::new(); // of `TrustStore`s, of `Certificate`s, from `parse_certificates`
+//! // From the user: a `trustpolicy.json`, and the certificates of the trust store that it names.
+//! let policy = TrustPolicyDocument::from_json(include_bytes!("../../../fixtures/cose/good_es256/policy.json"))?;
+//! let root = include_bytes!("../../../fixtures/cose/good_es256/truststore/x509/ca/test/0.der");
+//! let mut stores = TrustStores::new();
+//! stores.insert(TrustStore::new("ca:test".parse()?, parse_certificates(root)?)?);
+//! // From the registry: the manifest that runs, and the layer of a signature manifest that refers to it.
+//! let (media_type, digest) = ("application/vnd.oci.image.manifest.v1+json".into(), format!("sha256:{}", "5a".repeat(32)));
+//! let image = TargetArtifact { media_type, digest, size: 1024 };
+//! let layer = include_bytes!("../../../fixtures/cose/good_es256/envelope.cose");
 //!
-//! // From the registry: the manifest that runs, and the layer of one signature manifest that refers to it.
-//! let image = TargetArtifact {
-//!     media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
-//!     digest: "sha256:09cbca56a2149d624cdc4ec952abe9a92ee88c347790c6657e3dd2a0fcc12d10".to_owned(),
-//!     size: 1024,
-//! };
-//! let layer = br#"{"payload": "not an envelope"}"#;
+//! let envelope = Envelope::parse(MEDIA_TYPE_COSE, layer)?;
+//! let statement = policy.statement_for("registry.example/app").ok_or("no statement: not trusted")?;
 //! let now = "2026-11-22T12:00:00Z".parse()?;
-//!
-//! let outcome = match Envelope::parse(MEDIA_TYPE_JWS, layer) {
-//!     Ok(envelope) => judge(&envelope, &image, statement, &stores, &RevocationAnswers::default(), now),
-//!     Err(error) => Outcome::broken(statement, &error),
-//! };
-//! assert_eq!(outcome.verdict(), Verdict::Failed);
-//! assert_eq!(outcome.reason(), Reason::IntegrityFailed);
+//! let outcome = judge(&envelope, &image, statement, &stores, &RevocationAnswers::default(), now);
+//! assert_eq!(outcome.verdict(), Verdict::Verified, "{}", outcome.message());
+//! # assert!(outcome.message().starts_with("signed by CN="), "{}", outcome.message());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! An envelope that cannot be parsed is a failure of its signature, not of the program: [`Outcome::broken`] makes the
+//! outcome that says so.
 //!
 //! The crate is pure. Bytes, policy, trust, revocation answers and the time are arguments; there is no socket, file,
 //! environment or clock in it, and its `clippy.toml` keeps it so. Two steps are kept apart:
@@ -57,9 +49,9 @@
 //! The specifications are those of `notaryproject/specifications` (trust store and trust policy, signature
 //! specification, JWS and COSE envelopes, signing schemes). Names like `TP-17` or `CC-4` in comments number the rules;
 //! tests carry the same names. `Off-spec:` and "stricter than notation-go" mark where this crate departs from the
-//! reference implementation. It means to accept nothing that the reference implementation refuses; known to be accepted
-//! all the same are certificates with an extension of no meaning here (subject alternative names, name constraints,
-//! policies) that Go's parser finds malformed, because the specification forbids to evaluate it.
+//! reference implementation. It means to accept nothing that the reference implementation refuses. So extensions of no
+//! meaning here (subject alternative names, name constraints, policies), which the specification forbids to evaluate,
+//! must still have a form that Go's parser reads.
 //!
 //! Timestamp tokens are held to RFC 3161, and more strictly than by the reference implementation: nothing may follow
 //! any of their structures, an attribute has one value, no extension of a token is critical, an accuracy is what the
@@ -72,12 +64,31 @@
 //! certificates in a search for the path of an authority.
 //!
 //! [Notary Project]: https://notaryproject.dev
-#![deny(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::arithmetic_side_effects,
-    clippy::panic
+// Nothing here panics on what it reads, and no module may allow itself to. In tests a panic is how one fails; there the
+// same lints hold, as far as clippy.toml does not exempt them.
+#![cfg_attr(
+    not(test),
+    forbid(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::arithmetic_side_effects,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+#![cfg_attr(
+    test,
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
 )]
 
 #[cfg(test)]
@@ -101,11 +112,8 @@ mod trust_store;
 pub use jiff::Timestamp;
 
 pub use algorithm::SignatureAlgorithm;
-pub use certificate::{
-    Certificate, CertificateError, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_FILE_BYTES, MAX_CERTIFICATES_PER_FILE,
-    parse_certificates,
-};
-pub use chain::{ChainError, ChainProblem, MAX_CHAIN_LENGTH};
+pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_FILE_BYTES, parse_certificates};
+pub use chain::{ChainError, ChainProblem};
 pub use envelope::{
     ARTIFACT_TYPE, Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, SigningScheme,
     VerificationPlugin,
@@ -115,11 +123,10 @@ pub use judge::{judge, revocation_questions};
 pub use outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 pub use payload::TargetArtifact;
 pub use policy::{
-    Action, Actions, Level, MAX_POLICY_BYTES, MAX_POLICY_ENTRIES, PolicyError, Statement, TrustPolicyDocument,
-    VerifyTimestamp, raw,
+    Action, Actions, Level, MAX_POLICY_BYTES, PolicyError, Statement, TrustPolicyDocument, VerifyTimestamp, raw,
 };
 pub use revocation::{
-    AnswerTimes, MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE,
+    AnswerTimes, MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URLS_PER_CERTIFICATE,
     MAX_URLS_PER_VERIFICATION, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
     RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
 };

@@ -100,7 +100,7 @@ pub struct Check {
     pub message: String,
 }
 
-/// Why an outcome is what it is. The words are API: they appear in statuses, metrics and documentation.
+/// Why an outcome is what it is (LV-7). The words are API: they appear in statuses, metrics and documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Verified: every check that is not skipped passed.

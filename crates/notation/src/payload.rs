@@ -27,7 +27,7 @@ pub struct TargetArtifact {
 }
 
 impl TargetArtifact {
-    /// Reads `targetArtifact` out of a payload. Other members of the payload are ignored.
+    /// JW-17. Reads `targetArtifact` out of a payload. Other members of the payload are ignored.
     pub(crate) fn from_payload(payload: &[u8]) -> Result<Self, EnvelopeError> {
         let malformed = |problem: String| EnvelopeError::malformed("payload", &problem);
         if payload.len() > MAX_PAYLOAD_BYTES {

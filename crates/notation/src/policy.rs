@@ -20,7 +20,7 @@ use crate::trust_store::TrustStoreRef;
 /// Most bytes of a trust policy document. A limit of ours; the largest published one has 2 KiB.
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 /// Most statements, and most entries of each list of a statement. A limit of ours: identities are compared in pairs.
-pub const MAX_POLICY_ENTRIES: usize = 1000;
+pub(crate) const MAX_POLICY_ENTRIES: usize = 1000;
 
 /// What a failed check does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -243,6 +243,7 @@ impl TryFrom<raw::Document> for TrustPolicyDocument {
     type Error = PolicyError;
 
     fn try_from(raw: raw::Document) -> Result<Self, PolicyError> {
+        // TP-2 to TP-5.
         match raw.version.as_str() {
             "1.0" => {}
             "" => return Err(PolicyError::VersionEmpty),

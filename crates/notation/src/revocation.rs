@@ -32,7 +32,7 @@ pub const MAX_CRL_BYTES: usize = 32 * 1024 * 1024;
 /// Most revocation lists that are brought. A limit of ours.
 pub const MAX_BROUGHT_CRLS: usize = 64;
 /// Most bytes of a URL that is asked. A limit of ours.
-pub const MAX_URL_BYTES: usize = 2048;
+pub(crate) const MAX_URL_BYTES: usize = 2048;
 /// Most URLs that are asked about one certificate. A limit of ours.
 pub const MAX_URLS_PER_CERTIFICATE: usize = 4;
 /// Most URLs that are asked at once in one verification. A limit of ours.

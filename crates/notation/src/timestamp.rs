@@ -43,8 +43,12 @@ impl VerifiedTimestamp {
     /// The earliest and the latest time that the authority may mean (AT-13). None if that is beyond what
     /// [`Timestamp`] can say.
     pub(crate) fn range(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.time.checked_sub(self.accuracy).ok()?, self.time.checked_add(self.accuracy).ok()?))
+        range(self.time, self.accuracy)
     }
+}
+
+fn range(time: Timestamp, accuracy: Duration) -> Option<(Timestamp, Timestamp)> {
+    Some((time.checked_sub(accuracy).ok()?, time.checked_add(accuracy).ok()?))
 }
 
 /// A token as it was found, and what was found out about it. Its form and its signature never change, so that is found
@@ -131,6 +135,16 @@ impl Token {
         }
         let (time, accuracy) = (info.time, info.accuracy);
         Ok(Self { time, accuracy, certificates: signed_data.certificates, signers })
+    }
+
+    /// The time that it states, by the word of nobody who is trusted yet.
+    pub(crate) fn claimed_time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The range of times that it may mean, likewise.
+    pub(crate) fn claimed_range(&self) -> Option<(Timestamp, Timestamp)> {
+        range(self.time, self.accuracy)
     }
 
     /// Looks for a chain from a signer to one of `roots` at the time that the token states (AT-10, AT-12, TC-1 to

@@ -138,7 +138,7 @@ impl TrustStore {
     /// Makes a trust store of these certificates.
     ///
     /// # Errors
-    /// * no certificate (TS-6), or more than [`MAX_CERTIFICATES_PER_STORE`];
+    /// * no certificate (TS-6, D11), or more than [`MAX_CERTIFICATES_PER_STORE`];
     /// * one that is neither a CA certificate nor signed with its own key (TS-5);
     /// * in a store of type `tsa`, one that is not a self-signed root CA (TS-7).
     ///

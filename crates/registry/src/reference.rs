@@ -114,7 +114,7 @@ impl Reference {
 impl FromStr for Repository {
     type Err = ReferenceError;
 
-    /// Takes the normal form and short names alike; `nginx` is `docker.io/library/nginx`.
+    /// Takes the normal form and short names alike; `nginx` is `docker.io/library/nginx` (TP-22).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, tag, digest) = split(text)?;
         if tag.is_some() || digest.is_some() {
@@ -335,6 +335,7 @@ mod tests {
         }
     }
 
+    /// TP-22.
     #[test]
     fn short_names_mean_docker_hub() {
         for (text, expected) in [

@@ -245,6 +245,7 @@ mod tests {
         parse(&manifest)
     }
 
+    /// DS-1 to DS-4, D17.
     #[test]
     fn every_broken_rule_is_named() {
         use SignatureManifestError as E;
@@ -293,6 +294,7 @@ mod tests {
         assert_eq!(result, Err(SignatureManifestError::NoSubject));
     }
 
+    /// DS-1, DS-2.
     #[test]
     fn all_three_shapes_give_the_envelope() {
         for manifest in [image_shape(), legacy_shape(), artifact_shape()] {
@@ -302,6 +304,7 @@ mod tests {
         }
     }
 
+    /// D16, DS-12.
     #[test]
     fn unreadable_annotations_are_dropped_because_they_are_hints() {
         assert!(with("/annotations", json!({"a": 1})).unwrap().annotations.is_empty());

@@ -248,7 +248,7 @@ impl<R: Registry> Verifier<R> {
     }
 }
 
-/// The signatures to look at, and how many are left out: those that were whole the last time come first, so that nobody
+/// DS-9, DS-12: the signatures to look at, and how many are left out: those that were whole the last time come first, so that nobody
 /// who may push can displace a good signature by many others.
 fn choose(mut listed: Vec<Descriptor>, known: Option<&Evidence>) -> (Vec<Descriptor>, usize) {
     let whole = known.into_iter().flat_map(|known| &known.candidates);

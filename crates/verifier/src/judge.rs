@@ -46,7 +46,7 @@ impl fmt::Display for Verdict {
 pub enum Selection<'a> {
     /// No statement covers it.
     NoStatement,
-    /// The statement's level is `skip`: nothing is asked.
+    /// The statement's level is `skip`: nothing is asked (LV-4).
     Skip(&'a Statement),
     /// The statement by which its signatures are judged.
     Judge(&'a Statement),
@@ -158,7 +158,7 @@ impl Verification {
 ///
 /// The first signature that passes decides. Where none does, one that could not be fetched leaves the image
 /// [`Verdict::Unknown`], since it might have been the good one; else the most telling failure is kept. One broken
-/// signature never hides a good one.
+/// signature never hides a good one (DS-12, D25). Annotations are not looked at (D16).
 pub fn judge(
     repository: &Repository,
     evidence: &Evidence,
@@ -185,6 +185,7 @@ fn judge_candidates(
     revocation: &Answers,
     now: Timestamp,
 ) -> Verification {
+    // DS-14: the one manifest that was resolved, and none above or below it.
     let subject = target_of(&evidence.image);
     let judge = |(place, candidate)| Judged::of(candidate, &subject, statement, stores, revocation.at(place), now);
     let judged: Vec<Judged<'_>> = evidence.candidates.iter().enumerate().map(judge).collect();
@@ -193,6 +194,7 @@ fn judge_candidates(
     let best = judged.iter().enumerate().min_by_key(|(_, judged)| judged.order());
     let mut verification = match best {
         Some((place, best)) => best.verification(statement, revocation.checked_at(place)),
+        // DS-10, LV-6, D26.
         None => Verification::plain(
             Verdict::Failed,
             Reason::NoSignature,

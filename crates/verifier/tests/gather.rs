@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use sealwatch_registry::digest::Algorithm;
 use sealwatch_registry::error::{At, Operation};
 use sealwatch_registry::{Credentials, Descriptor, Digest, Error, Registry, Repository, Target};
-use sealwatch_verifier::{CandidateState, Reason, Subject, Verdict, Verification, Verifier};
+use sealwatch_verifier::notation::{TrustPolicyDocument, TrustStores};
+use sealwatch_verifier::{CandidateState, Reason, Subject, Verdict, Verification, Verifier, judge};
 
 const SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -169,6 +170,7 @@ async fn what_is_fresh_enough_is_not_asked_again() {
     assert_eq!(script.asked(), [""; 0]);
 }
 
+/// LV-5, LV-7.
 #[tokio::test]
 async fn an_error_of_the_registry_is_never_an_absence_of_signatures() {
     let forbidden = || Error::Forbidden { at: at(), detail: "403".into() };
@@ -206,6 +208,7 @@ async fn the_patience_that_a_registry_asks_for_is_passed_on() {
     assert_eq!(gathered.unwrap_err().retry_after, Some(Duration::from_secs(9)));
 }
 
+/// DS-9.
 #[tokio::test]
 async fn too_many_signatures_are_a_finding_and_no_outage() {
     let script = Script::default();
@@ -214,6 +217,35 @@ async fn too_many_signatures_are_a_finding_and_no_outage() {
     let gathered = Verifier::new(script).gather(&subject(), &anonymous(), ALWAYS, now()).await;
     let verification = Verification::without_evidence(&gathered.unwrap_err(), None);
     assert_eq!((verification.verdict, verification.reason), (Verdict::Failed, Reason::SignatureLimitExceeded));
+}
+
+/// DS-10, LV-6, D26.
+#[tokio::test]
+async fn an_image_without_a_signature_is_a_finding_of_its_own_at_every_level_but_skip() {
+    let evidence = Verifier::new(Script::default()).gather(&subject(), &anonymous(), ALWAYS, now()).await.unwrap();
+    for (level, verdict, reason) in [
+        ("strict", Verdict::Failed, Reason::NoSignature),
+        ("permissive", Verdict::Failed, Reason::NoSignature),
+        ("audit", Verdict::Failed, Reason::NoSignature),
+        ("skip", Verdict::Skipped, sealwatch_verifier::notation::Reason::LevelSkip.into()),
+    ] {
+        let trust = if level == "skip" { "" } else { r#","trustStores":["ca:a"],"trustedIdentities":["*"]"# };
+        let document = format!(
+            r#"{{"version":"1.0","trustPolicies":[{{"name":"a","registryScopes":["*"],
+                "signatureVerification":{{"level":"{level}"}}{trust}}}]}}"#
+        );
+        let document = TrustPolicyDocument::from_json(document.as_bytes()).unwrap();
+        let verification = judge(
+            &subject().repository,
+            &evidence,
+            &document,
+            &TrustStores::new(),
+            &sealwatch_verifier::Answers::default(),
+            now(),
+        );
+        assert_eq!((verification.verdict, verification.reason), (verdict, reason), "{level}");
+        assert!(verification.checks.is_empty(), "no signature was judged");
+    }
 }
 
 #[tokio::test]
@@ -265,6 +297,7 @@ async fn a_tenant_learns_nothing_from_what_another_was_shown() {
     assert!(verifier.remembered(&subject(), &somebody()).is_some());
 }
 
+/// D25.
 #[tokio::test]
 async fn a_signature_that_is_listed_and_missing_is_broken_and_one_out_of_reach_is_not_known() {
     let script = Script::default();
@@ -282,6 +315,7 @@ async fn a_signature_that_is_listed_and_missing_is_broken_and_one_out_of_reach_i
     assert!(evidence.is_partial());
 }
 
+/// DS-4, DS-14.
 #[tokio::test]
 async fn a_signature_of_another_image_is_broken_however_often_it_is_listed() {
     let script = Script::default();

@@ -114,6 +114,7 @@ impl Scene {
     }
 }
 
+/// DS-9, DS-12.
 #[tokio::test]
 async fn a_hundred_other_signatures_do_not_displace_one_that_was_good_before() {
     let scene = Scene::new(102);
@@ -126,6 +127,7 @@ async fn a_hundred_other_signatures_do_not_displace_one_that_was_good_before() {
     assert_eq!(after.verdict, Verdict::Verified, "{after:?}");
 }
 
+/// DS-9.
 #[tokio::test]
 async fn more_signatures_than_are_looked_at_with_no_good_one_among_them_are_said_to_be_too_many() {
     let scene = Scene::new(102);

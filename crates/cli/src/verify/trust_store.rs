@@ -68,6 +68,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     entries.iter().map(regular).collect()
 }
 
+/// TS-3, D10.
 fn regular(entry: &DirEntry) -> Result<PathBuf, String> {
     let path = entry.path();
     let at = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
@@ -129,6 +130,7 @@ mod tests {
         parameters("leaf", IsCa::ExplicitNoCa).signed_by(&KeyPair::generate().unwrap(), &root()).unwrap().pem()
     }
 
+    /// TS-2.
     #[test]
     fn a_store_that_is_missing_or_a_file_is_refused_by_its_path() {
         let folder = folder();
@@ -137,6 +139,7 @@ mod tests {
         assert!(store(&folder, "ca:file").unwrap_err().ends_with("ca/file: is not a folder"));
     }
 
+    /// TS-1, TP-15.
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
         let folder = folder();
@@ -146,6 +149,7 @@ mod tests {
         }
     }
 
+    /// TS-2, TS-3.
     #[test]
     fn links_are_refused_as_a_store_and_as_a_file_and_followed_as_a_type() {
         let folder = folder();
@@ -158,6 +162,7 @@ mod tests {
         assert_eq!(store(&folder, "signingAuthority:good"), Ok(1));
     }
 
+    /// TS-3, D10.
     #[test]
     fn a_folder_in_a_store_spoils_it() {
         let folder = folder();
@@ -165,6 +170,7 @@ mod tests {
         assert!(store(&folder, "ca:good").unwrap_err().ends_with("old: is a folder; a trust store has files only"));
     }
 
+    /// TS-4.
     #[test]
     fn every_file_counts_whatever_its_name() {
         for (name, contents) in
@@ -190,6 +196,7 @@ mod tests {
         assert!(store(&folder, "ca:many").unwrap_err().ends_with("has more than 256 files"));
     }
 
+    /// TS-5, TS-6, D11.
     #[test]
     fn a_store_without_certificates_or_with_a_leaf_of_somebody_is_refused() {
         let folder = folder();
@@ -199,6 +206,7 @@ mod tests {
         assert!(store(&folder, "ca:leaf").unwrap_err().contains("is not a CA certificate or self-signed"));
     }
 
+    /// TS-7.
     #[test]
     fn a_tsa_store_holds_roots_only() {
         let folder = folder();

@@ -31,8 +31,9 @@ pub(super) fn parse_ocsp_urls(value: &[u8]) -> der::Result<Vec<String>> {
     let mut elements = Elements::of_sequence(value)?;
     while !elements.is_empty() {
         let mut description = Elements::inside(elements.value(Tag::Sequence)?)?;
-        if description.oid()? == rfc5912::ID_AD_OCSP.as_bytes() {
-            let url = description.optional(URL)?.unwrap_or_default();
+        let method = description.oid()?;
+        let url = description.optional(URL)?.unwrap_or_default();
+        if method == rfc5912::ID_AD_OCSP.as_bytes() {
             urls.push(String::from_utf8_lossy(url).into_owned());
         }
     }
@@ -47,7 +48,8 @@ pub(crate) fn parse_distribution_points(value: &[u8]) -> der::Result<Vec<Distrib
         let mut fields = Elements::inside(elements.value(Tag::Sequence)?)?;
         let urls = match fields.optional(context(0))? {
             None => Vec::new(),
-            Some(name) => parse_point_name(name)?.unwrap_or_default(),
+            // Go reads no name that is relative to the issuer of the list, and refuses what has one.
+            Some(name) => parse_point_name(name)?.ok_or_else(|| RELATIVE_NAME.value_error())?,
         };
         points.push(DistributionPoint { urls });
     }
@@ -72,3 +74,5 @@ pub(crate) fn parse_point_name(value: &[u8]) -> der::Result<Option<Vec<String>>>
 
 /// `uniformResourceIdentifier` of a `GeneralName`.
 const URL: Tag = primitive(6);
+/// `nameRelativeToCRLIssuer` of a `DistributionPointName`.
+const RELATIVE_NAME: Tag = context(1);

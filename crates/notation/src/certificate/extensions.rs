@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912, rfc6960};
-use der::asn1::{AnyRef, BitStringRef};
-use der::{Decode, Tag, Tagged};
+use der::asn1::BitStringRef;
+use der::{Decode, Tag};
 use x509_cert::ext::pkix::BasicConstraints;
 
 use super::endpoints::{RevocationEndpoints, parse_distribution_points, parse_ocsp_urls};
+use super::form;
 use crate::asn1::{Elements, check_padding, dotted};
 
 /// An extension's value, and whether it is critical.
@@ -20,8 +21,8 @@ pub(crate) struct Marked<T> {
     pub(crate) value: T,
 }
 
-/// What the extensions of a certificate say. CC-9: in a code-signing chain nothing beside constraints and usages is
-/// evaluated, critical or not.
+/// What the extensions of a certificate say. CC-9, D8: in a code-signing chain nothing beside constraints and usages is
+/// evaluated, critical or not; it must only be well-formed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extensions {
     pub(crate) basic_constraints: Option<Marked<BasicConstraints>>,
@@ -34,9 +35,6 @@ pub(crate) struct Extensions {
     /// processed here, by its object identifier: every unknown critical one, and name and policy constraints in any
     /// case. It counts for timestamping chains alone.
     pub(crate) unprocessed: Option<String>,
-    /// The first key identifier (subject's or issuer's) that is malformed, or critical against RFC 5280 sections
-    /// 4.2.1.1 and 4.2.1.2, by its object identifier. It counts for the certificates of timestamp tokens alone.
-    pub(crate) bad_key_identifier: Option<String>,
 }
 
 /// The nine bits of RFC 5280 section 4.2.1.3.
@@ -84,7 +82,7 @@ impl ExtendedKeyUsage {
     pub(crate) const TIME_STAMPING: Self = Self::Forbidden("timeStamping");
     pub(crate) const OCSP_SIGNING: Self = Self::Forbidden("OCSPSigning");
 
-    /// CC-6. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification.
+    /// CC-6, D5. Stricter than notation-go, which lets `anyExtendedKeyUsage` pass against the specification (D4).
     fn from_oid(oid: &[u8]) -> Self {
         const FORBIDDEN: [(ObjectIdentifier, &str); 6] = [
             (rfc5912::ANY_EXTENDED_KEY_USAGE, "anyExtendedKeyUsage"),
@@ -120,6 +118,8 @@ impl Extensions {
             if !seen.insert(oid) {
                 return Err(ExtensionError { extension: name(), problem: "is there twice".to_owned() });
             }
+            form::check(oid, critical, value)
+                .map_err(|problem| ExtensionError { extension: name(), problem: problem.to_owned() })?;
             extensions
                 .take(oid, critical, value)
                 .map_err(|error| ExtensionError { extension: name(), problem: error.to_string() })?;
@@ -143,12 +143,6 @@ impl Extensions {
             self.revocation.names_freshest_crl = true;
         } else if is(rfc6960::ID_PKIX_OCSP_NOCHECK) {
             self.ocsp_no_check = true;
-        }
-        let bad_subject = is(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER) && (critical || !is_subject_key_identifier(value));
-        let bad_issuer =
-            is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) && (critical || !is_authority_key_identifier(value));
-        if bad_subject || bad_issuer {
-            self.bad_key_identifier = dotted(oid);
         }
         if self.unprocessed.is_none() && must_be_processed(oid, critical) {
             self.unprocessed = dotted(oid);
@@ -193,20 +187,4 @@ fn parse_extended_key_usage(value: &[u8]) -> der::Result<Vec<ExtendedKeyUsage>> 
         usages.push(ExtendedKeyUsage::from_oid(elements.oid()?));
     }
     Ok(usages)
-}
-
-/// `SubjectKeyIdentifier`, an OCTET STRING.
-fn is_subject_key_identifier(value: &[u8]) -> bool {
-    AnyRef::from_der(value).is_ok_and(|element| element.tag() == Tag::OctetString)
-}
-
-/// `AuthorityKeyIdentifier`, a SEQUENCE.
-fn is_authority_key_identifier(value: &[u8]) -> bool {
-    let Ok(mut fields) = Elements::of_sequence(value) else { return false };
-    while !fields.is_empty() {
-        if fields.raw().is_err() {
-            return false;
-        }
-    }
-    true
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names of certificates, printed as Go's `pkix.Name.String` prints them: the form that notation compares trusted
+//! DN-10. Names of certificates, printed as Go's `pkix.Name.String` prints them: the form that notation compares trusted
 //! identities with, and that its users know from `notation inspect`.
 
 use std::fmt::Write as _;

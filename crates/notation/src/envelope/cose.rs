@@ -61,7 +61,7 @@ fn parse_algorithm(algorithm: Option<&Algorithm>) -> Result<SignatureAlgorithm, 
     }
 }
 
-/// CO-10: an array, also for a single certificate, and among the unprotected headers.
+/// CO-10, D20: an array, also for a single certificate, and among the unprotected headers.
 fn parse_chain(unprotected: &Header) -> Result<Vec<Vec<u8>>, EnvelopeError> {
     let chain = unprotected.rest.iter().find(|(label, _)| *label == X5CHAIN);
     let certificates = match chain {
@@ -125,7 +125,7 @@ fn parse_headers(protected: Header, unprotected: &Header) -> Result<RawHeaders, 
                 headers.authentic_signing_time = Some(parse_time(AUTHENTIC_SIGNING_TIME, &value)?);
             }
             EXPIRY => headers.expiry = Some(parse_time(EXPIRY, &value)?),
-            // CO-12: numbers are attributes like any other.
+            // CO-12, D24: numbers are attributes like any other.
             other => {
                 headers.extended.insert(other.to_owned(), value.as_text().map(str::to_owned));
             }

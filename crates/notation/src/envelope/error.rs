@@ -5,7 +5,8 @@ use crate::certificate::{CertificateError, text};
 use crate::chain::ChainError;
 use crate::envelope::SigningScheme;
 
-/// Why bytes are not a sound signature envelope. Every one of these is a failure of integrity, which no level softens.
+/// Why bytes are not a sound signature envelope. Every one of these is a failure of integrity, which no level softens
+/// (CC-12, LV-3).
 /// Text that comes from the envelope is cut to 256 characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

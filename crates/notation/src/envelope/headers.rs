@@ -15,8 +15,6 @@ pub(super) const AUTHENTIC_SIGNING_TIME: &str = "io.cncf.notary.authenticSigning
 pub(super) const EXPIRY: &str = "io.cncf.notary.expiry";
 pub(super) const TIMESTAMP_SIGNATURE: &str = "io.cncf.notary.timestampSignature";
 pub(super) const SIGNING_AGENT: &str = "io.cncf.notary.signingAgent";
-const VERIFICATION_PLUGIN: &str = "io.cncf.notary.verificationPlugin";
-const VERIFICATION_PLUGIN_MIN_VERSION: &str = "io.cncf.notary.verificationPluginMinVersion";
 
 /// Go's zero time, 0001-01-01T00:00:00Z, in seconds since 1970. Notation-go takes it for "no time given".
 const ZERO_TIME: i64 = -62_135_596_800;
@@ -47,6 +45,7 @@ pub(super) struct SignedHeaders {
 
 impl RawHeaders {
     pub(super) fn check(self) -> Result<SignedHeaders, EnvelopeError> {
+        // JW-11, CO-5.
         match &self.content_type {
             None => return Err(EnvelopeError::HeaderMissing { header: "content type" }),
             Some(found) if found != PAYLOAD_MEDIA_TYPE => {
@@ -99,6 +98,7 @@ impl RawHeaders {
         let mut listed = BTreeSet::new();
         for header in &self.critical {
             let header_text = || text(header);
+            // Stricter than notation-go for COSE (D22).
             if !listed.insert(header.as_str()) {
                 return Err(EnvelopeError::CriticalRepeated { header: header_text() });
             }
@@ -133,15 +133,9 @@ impl RawHeaders {
     /// What the signer asks of a verifier beyond the specification (PL-1, PL-3, PL-4). It is kept, not refused: the
     /// signature is intact, and the judgement says what is missing.
     fn extensions(&self) -> (Option<VerificationPlugin>, Vec<String>) {
-        let (name, version) = (VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION);
-        let asks = self.extended.contains_key(name) || self.extended.contains_key(version);
-        let plugin = asks.then(|| VerificationPlugin {
-            name: self.extended.get(name).cloned().flatten(),
-            minimum_version: self.extended.get(version).cloned().flatten(),
-        });
-        let is_unknown = |header: &&String| {
-            self.extended.contains_key(*header) && header.as_str() != name && header.as_str() != version
-        };
+        let plugin = VerificationPlugin::find(&self.extended, &self.critical);
+        let is_unknown =
+            |header: &&String| self.extended.contains_key(*header) && !VerificationPlugin::is_asked_for_by(header);
         (plugin, self.critical.iter().filter(is_unknown).cloned().collect())
     }
 }

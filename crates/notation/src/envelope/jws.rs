@@ -134,6 +134,7 @@ fn parse_headers(mut members: Object, unprotected: &BTreeSet<String>) -> Result<
     let (content_type, scheme) = (string("cty")?, string(SIGNING_SCHEME)?);
     let critical = parse_critical(members.remove("crit"))?;
     members.remove("alg");
+    // JW-19: whatever is left is an extended attribute.
     let extended = members.into_iter().map(|(name, value)| (name, value.as_str().map(str::to_owned))).collect();
     Ok(RawHeaders {
         content_type,

@@ -55,7 +55,7 @@ fn find_anchor(envelope: &Envelope, statement: &Statement, stores: &TrustStores)
         );
         return Err(Finding::failed(Reason::UntrustedChain, message));
     }
-    // AU-2: any certificate of the chain may be the anchor; byte by byte, no path is built.
+    // AU-2, AU-5: any certificate of the chain may be the anchor; byte by byte, no path is built, no date looked at.
     for certificate in envelope.certificate_chain() {
         if let Some((store, _)) = loaded.iter().find(|(_, trusted)| trusted.contains(certificate)) {
             return Ok(Anchor { store: (*store).clone(), certificate: certificate.clone() });
@@ -90,6 +90,7 @@ fn check_identity(leaf: &Certificate, statement: &Statement) -> Result<String, S
     if let Some(attribute) = leaf.repeated_subject_attribute() {
         return Err(format!("the subject {subject} has the attribute {attribute} twice and so matches no identity"));
     }
+    // DN-10, DN-12.
     let name = DistinguishedName::parse(leaf.subject())
         .map_err(|error| format!("the subject {subject} matches no x509.subject identity: {error}"))?;
     let matching = identities

@@ -32,8 +32,11 @@ pub(super) fn check_authentic_timestamp(
     // AT-1: without a tsa store a token is not looked at, and the current time is what counts.
     if tsa_stores.is_empty() {
         let mut finding = check_current_time(chain, now);
-        if finding.reason == Some(Reason::CertificateExpired) && envelope.timestamp_token().is_some() {
-            finding.message.push_str("; the envelope carries a timestamp: add a tsa trust store to the statement");
+        if finding.reason == Some(Reason::CertificateExpired)
+            && let Some(time) = find_useful_timestamp(envelope, now)
+        {
+            let hint = format!("; the envelope carries a timestamp of {time}: add a tsa trust store to the statement");
+            finding.message.push_str(&hint);
         }
         return (finding, None);
     }
@@ -46,6 +49,19 @@ pub(super) fn check_authentic_timestamp(
         Ok((finding, timestamp)) => (finding, Some(timestamp)),
         Err(finding) => (finding, None),
     }
+}
+
+/// The time of a token that would help if its authority were trusted: it is sound, about this signature, and from when
+/// every certificate was valid, and the end of a certificate is all that is wrong now.
+fn find_useful_timestamp(envelope: &Envelope, now: Timestamp) -> Option<Timestamp> {
+    let chain = envelope.certificate_chain();
+    if chain.iter().any(|certificate| now < certificate.not_before()) {
+        return None;
+    }
+    let token = envelope.open_timestamp()?.ok()?;
+    let (earliest, latest) = token.claimed_range()?;
+    let covers = |time| find_invalid(chain, time).is_none();
+    (covers(earliest) && covers(latest)).then(|| token.claimed_time())
 }
 
 fn find_tsa_stores(statement: &Statement) -> Vec<&TrustStoreRef> {

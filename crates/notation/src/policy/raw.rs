@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The trust policy document as it is written: the JSON of `trustpolicy.json`, not yet checked.
 //!
-//! Off-spec: notation-go matches member names without regard to case, ignores those that it does not know, and lets
+//! TP-1. Off-spec: notation-go matches member names without regard to case, ignores those that it does not know, and lets
 //! the last of several win. A misspelt `trustedIdentities` must not go unnoticed here, so all three are errors.
 
 use std::collections::BTreeMap;

@@ -28,8 +28,6 @@ pub(crate) enum TimestampError {
     RevocationLists,
     #[error("certificate {index} of the token: {error}")]
     Certificate { index: usize, error: CertificateError },
-    #[error("certificate {index} of the token: the extension {oid} is malformed or critical")]
-    KeyIdentifier { index: usize, oid: String },
     #[error("{field} of the token uses the hash {oid}, which is not SHA-256, SHA-384 or SHA-512")]
     HashUnsupported { field: &'static str, oid: String },
     #[error("{field} of the token is not a time in UTC as RFC 3161 writes it")]

@@ -98,12 +98,7 @@ fn parse_certificates(set: &[u8]) -> Result<Vec<Certificate>, TimestampError> {
         }
         let der = elements.raw().map_err(malformed("certificates"))?;
         let index = certificates.len();
-        let certificate = Certificate::from_der(der).map_err(|error| TimestampError::Certificate { index, error })?;
-        // Go's parser refuses such certificates everywhere. Here nothing forbids to evaluate them.
-        if let Some(oid) = &certificate.extensions().bad_key_identifier {
-            return Err(TimestampError::KeyIdentifier { index, oid: oid.clone() });
-        }
-        certificates.push(certificate);
+        certificates.push(Certificate::from_der(der).map_err(|error| TimestampError::Certificate { index, error })?);
     }
     Ok(certificates)
 }

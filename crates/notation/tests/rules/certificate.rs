@@ -157,6 +157,177 @@ fn malformed_certificates_are_refused_by_field() {
     assert_eq!(field(&Template { extensions: twice, ..leaf() }), "2.5.29.15");
 }
 
+/// The names of an extension, each in the tag of its kind.
+fn names(names: &[(u8, &[u8])]) -> Vec<u8> {
+    sequence(
+        &names
+            .iter()
+            .map(|(kind, name)| tlv(*kind, name))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(Vec::as_slice)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Name constraints that permit one base.
+fn constraint(kind: u8, base: &[u8]) -> Vec<u8> {
+    sequence(&[&tlv(0xa0, &sequence(&[&tlv(kind, base)]))])
+}
+
+/// Every extension here has no meaning for signatures, whatever it says.
+#[allow(clippy::too_many_lines)] // a table
+fn extensions_without_a_meaning() -> Vec<(&'static str, bool, Vec<u8>, bool)> {
+    const EMAIL: u8 = 0x81;
+    const DNS: u8 = 0x82;
+    const URL: u8 = 0x86;
+    const IP: u8 = 0x87;
+    let (key, issuer_key) = ("2.5.29.14", "2.5.29.35");
+    let (alternative, constraints) = ("2.5.29.17", "2.5.29.30");
+    let (policies, mappings, required, inhibited) = ("2.5.29.32", "2.5.29.33", "2.5.29.36", "2.5.29.54");
+    let (information, points) = ("1.3.6.1.5.5.7.1.1", "2.5.29.31");
+    let policy = |value: &[u8]| sequence(&[&tlv(0x06, value)]);
+    let mut table = vec![
+        (key, false, tlv(0x04, &[1; 20]), true),
+        (key, true, tlv(0x04, &[1; 20]), false),
+        (key, false, sequence(&[]), false),
+        (key, false, vec![], false),
+        (issuer_key, false, sequence(&[&tlv(0x80, &[1; 20])]), true),
+        (issuer_key, true, sequence(&[]), false),
+        (issuer_key, false, tlv(0x04, &[1]), false),
+        (issuer_key, false, sequence(&[&[0x80, 0x05, 0x01]]), false),
+        (
+            alternative,
+            true,
+            names(&[(DNS, b"a.example"), (EMAIL, b"a@b"), (IP, &[127, 0, 0, 1]), (IP, &[0; 16])]),
+            true,
+        ),
+        (alternative, false, names(&[(0xa4, &simple_name("CN=a")), (0xa0, b""), (0x88, b"")]), true),
+        (alternative, false, sequence(&[]), true),
+        (alternative, false, tlv(0x04, b""), false),
+        (alternative, false, vec![], false),
+        (alternative, false, sequence(&[&[0x82, 0x05, 0x61]]), false),
+        (alternative, false, names(&[(DNS, "ü.example".as_bytes())]), false),
+        (alternative, false, names(&[(EMAIL, b"\xff@b")]), false),
+        (alternative, false, names(&[(IP, &[127, 0, 0])]), false),
+        (constraints, true, sequence(&[]), false),
+        (constraints, true, sequence(&[&tlv(0xa0, b"")]), false),
+        (constraints, true, sequence(&[&tlv(0xa2, b"")]), false),
+        (constraints, true, sequence(&[&tlv(0xa0, &tlv(0x04, b""))]), false),
+        (constraints, false, sequence(&[&tlv(0xa1, &sequence(&[&tlv(0xa4, &simple_name("CN=a"))]))]), true),
+        (policies, true, sequence(&[]), true),
+        (policies, false, sequence(&[&policy(&[0x2a, 0x03]), &policy(&[0x2a, 0x04])]), true),
+        // 2.25 and a UUID: an arc of more than 31 bits.
+        (policies, false, sequence(&[&policy(&[0x69, 0x83, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])]), true),
+        (policies, false, sequence(&[&policy(&[0x2a, 0x03]), &policy(&[0x2a, 0x03])]), false),
+        (policies, false, sequence(&[&policy(&[])]), false),
+        (policies, false, sequence(&[&policy(&[0x2a, 0x80, 0x01])]), false),
+        (policies, false, sequence(&[&policy(&[0x2a, 0x83])]), false),
+        (policies, false, sequence(&[&tlv(0x06, &[0x2a])]), false),
+        (mappings, true, sequence(&[&sequence(&[&oid("1.2.3"), &oid("1.2.4")])]), true),
+        (mappings, true, sequence(&[&sequence(&[&oid("1.2.3")])]), false),
+        (mappings, true, vec![], false),
+        (required, true, sequence(&[&tlv(0x80, &[0]), &tlv(0x81, &[1])]), true),
+        (required, true, sequence(&[&tlv(0x80, &[])]), false),
+        (required, true, sequence(&[&tlv(0x81, &[0, 1])]), false),
+        (required, true, sequence(&[&tlv(0x81, &[1; 9])]), false),
+        (required, true, tlv(0x04, b""), false),
+        (inhibited, true, tlv(0x02, &[1]), true),
+        (inhibited, true, tlv(0x02, &[0, 1]), false),
+        (inhibited, true, tlv(0x04, &[1]), false),
+        (information, true, sequence(&[]), false),
+        (information, false, sequence(&[&sequence(&[&oid("1.3.6.1.5.5.7.48.2"), &[0x86, 0x05, 0x61]])]), false),
+        (points, false, sequence(&[&sequence(&[&tlv(0xa0, &tlv(0xa1, b""))])]), false),
+    ];
+    for (url, is_good) in [
+        ("spiffe://a.example/b", true),
+        ("urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", true),
+        ("https://user:word@a.example:8443/b%20c?d=e#f", true),
+        ("http://[2001:db8::1]:80/", true),
+        ("file:///a", true),
+        ("http://a.example:", true),
+        ("http://a.example:80x/", false),
+        ("http://a.example./", false),
+        ("http://a..example/", false),
+        ("http://a b/", false),
+        ("http://%41.example/", false),
+        ("http://[::1", false),
+        ("http://[::zz]/", false),
+        ("http://a[b/", false),
+        ("http://a.example/%zz", false),
+        ("http://a.example/%a", false),
+        ("http://a\u{7f}b.example/", false),
+        ("http://ü.example/", false),
+        ("http://a@b<@c.example/", false),
+        ("1http://a.example/", false),
+        (":a", false),
+    ] {
+        table.push((alternative, false, names(&[(URL, url.as_bytes())]), is_good));
+    }
+    for (kind, base, is_good) in [
+        (DNS, &b".a.example"[..], true),
+        (DNS, b"a.example", true),
+        (DNS, b"", true),
+        (DNS, b".", false),
+        (DNS, b"a.example.", false),
+        (DNS, b"a..example", false),
+        (DNS, b"a b", false),
+        (DNS, b"\xc3\xbc", false),
+        (EMAIL, b"a.b+c@d.example", true),
+        (EMAIL, b".a.example", true),
+        (EMAIL, b"a..b@c.example", false),
+        (EMAIL, b"@c.example", false),
+        (EMAIL, b"a@c.", false),
+        (URL, b".a.example", true),
+        (URL, b"127.0.0.1", false),
+        (URL, b"::1", false),
+        (URL, b"a.", false),
+        (IP, &[10, 0, 0, 0, 255, 128, 0, 0], true),
+        (IP, &[10, 0, 0, 0, 0, 0, 0, 0], true),
+        (IP, &[10, 0, 0, 0, 255, 255, 255, 255], true),
+        (IP, &[0; 32], true),
+        (IP, &[10, 0, 0, 0, 255, 0, 255, 0], false),
+        (IP, &[10, 0, 0, 0, 255, 129, 0, 0], false),
+        (IP, &[10, 0, 0, 0], false),
+    ] {
+        table.push((constraints, true, constraint(kind, base), is_good));
+    }
+    table
+}
+
+/// CC-9, D8: what may not be evaluated must be well-formed all the same. The table is what Go's parser says of these.
+#[test]
+fn a_malformed_extension_without_a_meaning_refuses_the_certificate() {
+    for (oid, critical, value, is_good) in extensions_without_a_meaning() {
+        let parsed = parse(&Template::root().with_extension(extension(oid, critical, &value)));
+        match parsed {
+            Ok(_) => assert!(is_good, "{oid}: {value:x?}"),
+            Err(CertificateError::Extension { extension, .. }) if extension == oid => {
+                assert!(!is_good, "{oid}: {value:x?}");
+            }
+            Err(error) => panic!("{oid}: {value:x?}: {error}"),
+        }
+    }
+}
+
+/// Stricter than Go: nothing follows, no URI is relative, and no mailbox is quoted.
+#[test]
+fn an_extension_without_a_meaning_has_no_form_of_its_own() {
+    let after = |value: Vec<u8>| [value, vec![0x05, 0x00]].concat();
+    for (oid, value) in [
+        ("2.5.29.14", after(tlv(0x04, &[1]))),
+        ("2.5.29.17", after(sequence(&[]))),
+        ("2.5.29.32", after(sequence(&[]))),
+        ("2.5.29.36", sequence(&[&[0x05, 0x00]])),
+        ("2.5.29.54", after(tlv(0x02, &[1]))),
+        ("2.5.29.17", names(&[(0x86, b"a/b")])),
+        ("2.5.29.30", constraint(0x81, b"\"a b\"@c.example")),
+    ] {
+        let error = parse(&Template::root().with_extension(extension(oid, false, &value))).expect_err(oid);
+        assert!(matches!(error, CertificateError::Extension { extension, .. } if extension == oid));
+    }
+}
+
 #[test]
 fn bytes_before_after_or_missing_are_refused() {
     let der = Template::leaf().issue();
@@ -220,7 +391,7 @@ fn files_of_certificates_are_pem_or_der() {
     assert!(matches!(count(&vec![b' '; 1024 * 1024 + 1]), Err(CertificateError::TooLarge { .. })));
 }
 
-/// TP-13 to TP-15.
+/// TP-13 to TP-15, TS-1.
 #[test]
 fn references_to_trust_stores_have_a_type_and_a_name() {
     for good in ["ca:supplychain", "signingAuthority:a.b_c-1", "tsa:..", "ca:A"] {

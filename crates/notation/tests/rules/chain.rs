@@ -111,7 +111,7 @@ fn a_cross_signed_root_in_the_middle_is_good() {
     assert!(parse(&long_chain(&Template::leaf(), &crossed, &old_root)).is_ok());
 }
 
-/// CC-4.
+/// CC-4, D6.
 #[test]
 fn every_issuer_must_be_a_ca_that_says_so_critically() {
     let usage = || key_usage(KEY_CERT_SIGN);

@@ -147,7 +147,7 @@ fn ambiguous_cbor_is_refused() {
     }
 }
 
-/// CO-4.
+/// CO-4, D21, D22.
 #[test]
 fn crit_must_list_exactly_what_it_may_and_must() {
     let with = |crit: &[Value]| {
@@ -301,7 +301,7 @@ fn an_expiry_that_is_not_after_the_signing_time_is_refused() {
     }
 }
 
-/// CO-10, D20.
+/// CO-10, D20, CC-1.
 #[test]
 fn the_chain_must_be_an_unprotected_array() {
     let signer = Signer { chain: vec![Template::self_signed().issue()], key: Kind::P256 };
@@ -348,7 +348,7 @@ fn a_timestamp_of_the_wrong_type_is_not_taken_for_none() {
     assert_eq!(empty.signing_agent(), None);
 }
 
-/// CO-12, PL-4.
+/// CO-12, PL-4, D24.
 #[test]
 fn extended_attributes_are_kept_if_they_are_critical_also_by_number() {
     let envelope = accepted(|cose| {

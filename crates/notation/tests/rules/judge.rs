@@ -6,6 +6,8 @@ use sealwatch_notation::{
     RevocationAnswers, TrustStores, Verdict, judge,
 };
 
+use serde_json::{Value, json};
+
 use crate::support::cose::Cose;
 use crate::support::der::{UTF8, name, simple_name};
 use crate::support::jws::Jws;
@@ -55,7 +57,7 @@ fn a_good_signature_is_verified_in_both_formats_with_signer_and_anchor() {
     }
 }
 
-/// DS-13, LV-3.
+/// DS-13, LV-3, DS-14.
 #[test]
 fn a_signature_about_another_artifact_fails_at_every_level() {
     let envelope = signed_by(&Signer::new());
@@ -77,7 +79,7 @@ fn a_signature_about_another_artifact_fails_at_every_level() {
     }
 }
 
-/// LV-3.
+/// LV-3, CC-12.
 #[test]
 fn an_envelope_that_cannot_be_parsed_is_broken_at_every_level() {
     let error = EnvelopeError::SignatureInvalid;
@@ -105,7 +107,7 @@ fn level_skip_judges_nothing_and_verifies_nothing() {
     }
 }
 
-/// PL-3, PL-4, LV-3: neither level nor trust softens what is not understood.
+/// PL-3, PL-4, LV-3, D3: neither level nor trust softens what is not understood.
 #[test]
 fn plugins_and_unknown_critical_attributes_fail_at_every_level() {
     let mut plugin = Jws::new(&Signer::new());
@@ -129,6 +131,39 @@ fn plugins_and_unknown_critical_attributes_fail_at_every_level() {
     }
 }
 
+/// PL-1, PL-3: a plugin that is asked for in a way that no verifier accepts fails too, and the message says what is wrong.
+#[test]
+fn what_is_wrong_with_a_demand_for_a_plugin_is_told() {
+    const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
+    const VERSION: &str = "io.cncf.notary.verificationPluginMinVersion";
+    const SCHEME: &str = "io.cncf.notary.signingScheme";
+    let message = |name: Option<Value>, version: Option<Value>, crit: &[&str]| {
+        let mut jws = Jws::new(&Signer::new());
+        for (attribute, value) in [(PLUGIN, name), (VERSION, version)] {
+            jws.protected.extend(value.map(|value| (attribute.to_owned(), value)));
+        }
+        jws.crit(&[&[SCHEME], crit].concat());
+        let outcome = judged(&parse(&jws), &trusting("audit"), &trusted(), NOW);
+        assert_outcome(&outcome, Verdict::Failed, Reason::ExtensionUnsupported);
+        outcome.message().split("; ").nth(1).expect("three parts").to_owned()
+    };
+    let (name, version) = (|| Some(json!("com.example")), || Some(json!("1.0.0")));
+    let both = &[PLUGIN, VERSION];
+    for (found, expected) in [
+        (message(name(), version(), both), "plugins are not run"),
+        (message(name(), None, &[PLUGIN]), "plugins are not run"),
+        (message(name(), None, &[]), "plugins are not run, and the plugin's name is not critical"),
+        (message(name(), version(), &[PLUGIN]), "plugins are not run, and the plugin's version is not critical"),
+        (message(Some(json!(7)), None, &[PLUGIN]), "plugins are not run, and the plugin's name is not text"),
+        (message(Some(json!(" ")), None, &[PLUGIN]), "plugins are not run, and the plugin's name is blank"),
+        (message(name(), Some(json!(1)), both), "plugins are not run, and the plugin's version is not text"),
+        (message(name(), Some(json!("1.0")), both), "plugins are not run, and the plugin's version is no SemVer"),
+        (message(None, version(), &[VERSION]), "plugins are not run, and a version is asked for, and no plugin"),
+    ] {
+        assert_eq!(found, expected);
+    }
+}
+
 /// AU-2.
 #[test]
 fn any_certificate_of_the_chain_may_be_the_anchor() {
@@ -145,7 +180,7 @@ fn any_certificate_of_the_chain_may_be_the_anchor() {
     assert_outcome(&outcome, Verdict::Verified, Reason::SignatureValid);
 }
 
-/// AU-2, AU-3: byte for byte; the same name and key in another certificate is not the anchor.
+/// AU-2, AU-3, LV-1: byte for byte; the same name and key in another certificate is not the anchor.
 #[test]
 fn a_chain_to_another_root_is_untrusted_even_if_name_and_key_are_the_same() {
     let envelope = signed_by(&Signer::new());
@@ -274,7 +309,7 @@ fn a_signature_is_expired_from_the_instant_of_its_expiry_on() {
     assert_eq!(result(&after, CheckType::AuthenticTimestamp), CheckResult::NotEvaluated);
 }
 
-/// AT-1, CC-11: both bounds are inclusive, and hold for each certificate.
+/// AT-1, CC-11, AU-5: both bounds are inclusive, and hold for each certificate.
 #[test]
 fn without_a_tsa_store_every_certificate_must_be_valid_now() {
     let short =
@@ -299,16 +334,6 @@ fn without_a_tsa_store_every_certificate_must_be_valid_now() {
         assert!(late.message().contains("signed by"), "authenticity passed: {}", late.message());
         assert!(late.anchor().is_some());
     }
-}
-
-/// AT-1: the envelope has what would help.
-#[test]
-fn an_expired_certificate_with_a_timestamp_asks_for_a_tsa_store() {
-    let mut jws = Jws::new(&Signer::with_leaf(&Template { not_after: "20260101000000Z", ..Template::leaf() }));
-    jws.header.insert(TOKEN.to_owned(), "AAEC".into());
-    let outcome = judged(&parse(&jws), &trusting("strict"), &trusted(), NOW);
-    assert_outcome(&outcome, Verdict::Failed, Reason::CertificateExpired);
-    assert!(outcome.message().contains("add a tsa trust store"), "{}", outcome.message());
 }
 
 /// AT-2, AT-3, AT-15: with a tsa store. The tokens here are garbage; good ones have a file of their own.
@@ -485,7 +510,7 @@ fn messages_quote_subjects_cut_and_cleaned() {
     }
 }
 
-/// Which of several signatures speaks for an image.
+/// LV-7: which of several signatures speaks for an image.
 #[test]
 fn outcomes_rank_verified_over_unknown_over_the_most_telling_failure() {
     let good = signed_by(&Signer::new());

@@ -111,7 +111,7 @@ fn a_signature_over_something_else_is_refused() {
     assert_eq!(parse(&by_other.sign()), Err(EnvelopeError::SignatureInvalid));
 }
 
-/// JW-1.
+/// JW-1, D19.
 #[test]
 fn other_serializations_and_members_are_refused() {
     let jws = Jws::new(&Signer::new());
@@ -163,7 +163,7 @@ fn base64url_with_padding_line_breaks_or_stray_bits_is_refused() {
     }
 }
 
-/// JW-3.
+/// JW-3, CC-1.
 #[test]
 fn a_chain_that_is_missing_or_not_base64_is_refused() {
     let chain_missing = |x5c: Option<Value>| {

@@ -8,6 +8,7 @@ mod certificate;
 mod chain;
 mod cose;
 mod crl;
+mod errors;
 mod judge;
 mod jws;
 mod mutation;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One look at an image in its registry, and at what its signers' certificates name about their revocation, in a task of
-//! its own: a slow registry holds up nobody's reconcile, and a panic in a parser becomes an error of this look.
+//! its own: a slow registry holds up nobody's reconcile, and a panic in a parser becomes an error of this look
+//! (LV-5).
 
 use std::{
     panic::AssertUnwindSafe,

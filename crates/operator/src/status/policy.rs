@@ -10,6 +10,7 @@ use sealwatch_api::{
     text::{SUPPLIED_TEXT_MAX_BYTES, clip},
     trust_policy::status::FAILING_MAX,
 };
+use sealwatch_notation::{Level, Statement, TrustStoreRef, TrustStoreType};
 
 use super::{Trouble, Wanted, conditions, image::heartbeat_due, time};
 use crate::policy::Policy;
@@ -244,17 +245,23 @@ impl Facts<'_> {
     }
 }
 
-/// What is allowed and unwise.
+/// What is allowed and unwise (D1, TP-16).
 fn warnings(policy: &Policy) -> Vec<String> {
     let Ok(document) = &policy.document else { return Vec::new() };
-    let skips_all = |statement: &&sealwatch_notation::Statement| {
-        statement.level() == sealwatch_notation::Level::Skip
-            && statement.registry_scopes().iter().any(|scope| scope == "*")
-    };
-    let warning = |statement: &sealwatch_notation::Statement| {
-        format!("statement {:?} skips verification for every registry that no other statement names", statement.name())
-    };
-    document.statements().iter().filter(skips_all).map(warning).collect()
+    document.statements().iter().filter_map(warning).collect()
+}
+
+fn warning(statement: &Statement) -> Option<String> {
+    let name = statement.name();
+    if statement.level() == Level::Skip {
+        let is_for_all = statement.registry_scopes().iter().any(|scope| scope == "*");
+        return is_for_all.then(|| {
+            format!("statement {name:?} skips verification for every registry that no other statement names")
+        });
+    }
+    let is_tsa = |store: &TrustStoreRef| store.store_type() == TrustStoreType::Tsa;
+    let trusts_nobody = statement.trust_stores().iter().all(is_tsa);
+    trusts_nobody.then(|| format!("statement {name:?} names trust stores of type tsa alone, and so trusts no signer"))
 }
 
 /// The status that shall stand.

@@ -271,6 +271,7 @@ fn pods_that_are_not_shown_are_no_absence_of_images() {
     }
 }
 
+/// D1.
 #[test]
 fn skipping_everything_is_allowed_with_a_warning() {
     let policy = skipping();
@@ -279,6 +280,22 @@ fn skipping_everything_is_allowed_with_a_warning() {
     let ready = condition(&status.conditions, ConditionType::Ready).expect("it is there");
     assert_eq!(ready.status, "True");
     assert!(ready.message.contains("warning") && ready.message.contains("\"all\""), "{}", ready.message);
+}
+
+/// TP-16: legal, and no signature will ever be trusted by it.
+#[test]
+fn trusting_nobody_but_timestamp_authorities_is_allowed_with_a_warning() {
+    let message = |stores: &[&str]| {
+        let policy = loaded(&json!([{"name": "some", "registryScopes": ["r.example/a"], "trustStores": stores,
+            "signatureVerification": {"level": "strict"}, "trustedIdentities": ["*"]}]));
+        let facts = Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: None, pods: 0, containers: 0 };
+        let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
+        condition(&status.conditions, ConditionType::Ready).expect("it is there").message.clone()
+    };
+    assert!(message(&["tsa:a", "tsa:b"]).contains("\"some\" names trust stores of type tsa alone"));
+    for stores in [&["tsa:a", "ca:a"][..], &["signingAuthority:a"]] {
+        assert!(!message(stores).contains("warning"), "{stores:?}");
+    }
 }
 
 proptest! {

@@ -172,7 +172,7 @@ impl Inner {
         Ok((Source::Tag, listed))
     }
 
-    /// The Referrers API; `None` if the registry does not have it. `known` is what it listed the last time.
+    /// DS-5, DS-6: the Referrers API; `None` if the registry does not have it. `known` is what it listed the last time.
     async fn by_api(&self, search: &Search<'_>, known: Option<&Listed>) -> Result<Option<Listed>, Error> {
         let Search { at, endpoint, subject, artifact_type, credentials } = *search;
         let mut url = endpoint.url("referrers", &subject.to_string());
@@ -211,7 +211,7 @@ impl Inner {
         Err(too_many(at, "pages of referrers", MAX_REFERRER_PAGES))
     }
 
-    /// The tag schema; a tag that is not there is an empty list. `known` is what it listed the last time.
+    /// DS-6: the tag schema; a tag that is not there is an empty list. `known` is what it listed the last time.
     async fn by_tag(&self, search: &Search<'_>, known: Option<&Listed>) -> Result<Listed, Error> {
         let Search { at, endpoint, subject, artifact_type, credentials } = *search;
         let question = index_question(endpoint.url("manifests", &subject.referrers_tag()), known);
@@ -265,6 +265,7 @@ fn checked(at: &At, candidates: Candidates) -> Result<Vec<Descriptor>, Error> {
     Ok(good.into_iter().filter(|descriptor| seen.insert((descriptor.digest.clone(), descriptor.size))).collect())
 }
 
+/// DS-5.
 fn is_filtered(headers: &HeaderMap) -> bool {
     headers
         .get_all(OCI_FILTERS_APPLIED)
@@ -274,7 +275,7 @@ fn is_filtered(headers: &HeaderMap) -> bool {
         .any(|filter| filter.trim() == "artifactType")
 }
 
-/// The URL of `Link: <…>; rel="next"` (RFC 8288), which must have the origin of the page that it stands on
+/// DS-7: the URL of `Link: <…>; rel="next"` (RFC 8288), which must have the origin of the page that it stands on
 /// (GHSA-h7vf-4x9w-h99v).
 fn next_page(at: &At, page: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
     for value in headers.get_all(LINK) {

@@ -93,7 +93,7 @@ impl Inner {
         }
     }
 
-    /// Reads a manifest to learn its descriptor.
+    /// DS-11: reads a manifest to learn its descriptor.
     async fn read_manifest(
         &self,
         at: &At,
@@ -153,6 +153,7 @@ pub(super) fn check_declared_size(at: &At, content: Content, wanted: &Descriptor
     if wanted.size > limit { Err(Error::TooLarge { at: at.clone(), what, limit }) } else { Ok(()) }
 }
 
+/// DS-8.
 fn check_content(at: &At, wanted: &Descriptor, answer: Answer) -> Result<Bytes, Error> {
     let actual = Digest::of_bytes(wanted.digest.algorithm(), &answer.body);
     if actual != wanted.digest {
@@ -164,7 +165,7 @@ fn check_content(at: &At, wanted: &Descriptor, answer: Answer) -> Result<Bytes, 
     Ok(answer.body)
 }
 
-/// A header that names another digest than the one asked for, or than the bytes have, shows a registry that is broken
+/// DS-11: a header that names another digest than the one asked for, or than the bytes have, shows a registry that is broken
 /// or lies (CVE-2023-33959, CVE-2023-47630). Algorithms that we do not know are passed over.
 fn check_claimed_digest(
     at: &At,

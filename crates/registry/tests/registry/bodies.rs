@@ -18,6 +18,7 @@ fn script(body: Body) -> Script {
     Script::status(200).body(body)
 }
 
+/// DS-8.
 #[tokio::test]
 async fn a_declared_size_beyond_the_limit_is_refused_before_anything_is_asked() {
     let server = Server::start("127.0.0.1", |_: &Seen| Script::status(200)).await;
@@ -31,6 +32,7 @@ async fn a_declared_size_beyond_the_limit_is_refused_before_anything_is_asked() 
     assert!(server.seen().is_empty());
 }
 
+/// DS-8.
 #[tokio::test]
 async fn a_body_longer_than_its_descriptor_is_cut() {
     let wanted = descriptor("application/cose", b"signature");
@@ -64,6 +66,7 @@ async fn a_body_shorter_than_it_says_is_an_error_and_no_hang() {
     assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
 }
 
+/// DS-8, DS-11.
 #[tokio::test]
 async fn other_bytes_are_no_evidence() {
     let wanted = descriptor("application/cose", b"signature");
@@ -86,6 +89,7 @@ async fn a_compressed_body_is_refused_unread() {
     assert_eq!(blob_with(answer, &wanted).await.unwrap(), &b"signature"[..]);
 }
 
+/// LV-5.
 #[tokio::test]
 async fn slow_and_silent_registries_reach_the_time_limit() {
     let wanted = descriptor("application/cose", b"signature");

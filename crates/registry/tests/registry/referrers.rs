@@ -61,6 +61,7 @@ async fn an_unknown_repository_is_not_found_and_not_without_signatures() {
     assert!(matches!(result, Err(Error::NotFound { .. })), "{result:?}");
 }
 
+/// DS-6.
 #[tokio::test]
 async fn the_tag_schema_is_the_fallback_for_404_and_for_another_content_type_only() {
     let absent = [
@@ -87,6 +88,7 @@ async fn the_tag_schema_is_the_fallback_for_404_and_for_another_content_type_onl
     assert_eq!(lines.len(), 1);
 }
 
+/// DS-6.
 #[tokio::test]
 async fn a_missing_tag_is_an_empty_list_and_a_tag_on_something_else_is_an_error() {
     let (result, _) = list_with(|_, _| Script::status(404)).await;
@@ -99,6 +101,7 @@ async fn a_missing_tag_is_an_empty_list_and_a_tag_on_something_else_is_an_error(
     assert!(matches!(result, Err(Error::Malformed { .. })), "{result:?}");
 }
 
+/// DS-6.
 #[tokio::test]
 async fn a_signature_that_the_api_does_not_list_is_found_under_its_tag() {
     let sbom = |signed: &Signed| {
@@ -351,6 +354,7 @@ async fn an_error_at_the_tag_is_not_remembered_as_a_missing_api() {
     assert_eq!(client.referrers(&repository, &signed.subject(), NOTATION, &anonymous()).await.unwrap().len(), 1);
 }
 
+/// DS-5.
 #[tokio::test]
 async fn other_artifact_types_are_filtered_out_unless_the_registry_says_it_did() {
     let entries = |signed: &Signed| {
@@ -397,6 +401,7 @@ async fn more_than_a_thousand_referrers_of_any_type_are_too_many() {
     assert!(matches!(result, Err(Error::LimitExceeded { what: "referrers", .. })), "{result:?}");
 }
 
+/// DS-7.
 #[tokio::test]
 async fn pages_are_followed_on_the_same_origin() {
     let (result, lines) = list_with(|seen, signed| {
@@ -412,6 +417,7 @@ async fn pages_are_followed_on_the_same_origin() {
     assert_eq!(lines.len(), 2);
 }
 
+/// DS-7.
 #[tokio::test]
 async fn a_link_to_itself_ends_after_ten_pages() {
     let (result, lines) =
@@ -432,6 +438,7 @@ async fn referrers_spread_over_pages_are_counted_together() {
     assert!(matches!(result, Err(Error::LimitExceeded { what: "referrers", .. })), "{result:?}");
 }
 
+/// DS-7.
 #[tokio::test]
 async fn a_link_to_another_origin_is_refused_and_nothing_is_sent_there() {
     let other = Server::start("127.0.0.2", |_: &Seen| list(&[])).await;

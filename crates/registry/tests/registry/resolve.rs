@@ -54,6 +54,7 @@ async fn a_registry_that_is_not_there_is_unavailable() {
     assert!(error.to_string().contains("connection failed"), "{error}");
 }
 
+/// DS-11.
 #[tokio::test]
 async fn a_registry_that_names_another_digest_is_not_believed() {
     let signed = Signed::new();
@@ -114,6 +115,7 @@ async fn a_head_that_declares_too_much_is_too_large() {
     assert!(matches!(error, Error::TooLarge { limit: 4_194_304, .. }), "{error}");
 }
 
+/// DS-11.
 #[tokio::test]
 async fn a_tag_is_resolved_by_its_bytes() {
     let signed = Signed::new();
