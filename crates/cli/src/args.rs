@@ -67,6 +67,18 @@ pub(crate) struct OperatorArguments {
     /// How long an ImageVerification stays after the last pod that ran its image is gone (such as 90s, 10m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "SEALWATCH_COLLECT_AFTER")]
     pub(crate) collect_after: Duration,
+    /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
+    #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
+    pub(crate) azure_identity: bool,
+    /// Show it to these registries instead (repeatable): HOST[:PORT], such as those of another Azure cloud
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "SEALWATCH_AZURE_REGISTRIES",
+        value_delimiter = ',',
+        requires = "azure_identity"
+    )]
+    pub(crate) azure_registry: Vec<String>,
     /// The format of the log; its level is set by RUST_LOG
     #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "SEALWATCH_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,
@@ -105,9 +117,12 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RegistryArguments {
-    /// Mirrors, credentials and plain-HTTP registries, as a K3s registries.yaml
+    /// Mirrors, credentials, TLS settings and plain-HTTP registries, as a K3s registries.yaml
     #[arg(long, value_name = "FILE", env = "SEALWATCH_REGISTRIES")]
     pub(crate) registries: Option<PathBuf>,
+    /// Where the file given by --registries has mirrors for a registry, do not ask the registry itself (K3s' flag)
+    #[arg(long, env = "SEALWATCH_DISABLE_DEFAULT_REGISTRY_ENDPOINT", requires = "registries")]
+    pub(crate) disable_default_registry_endpoint: bool,
     /// Address ranges that may be connected to although they are private, link-local or loopback (repeatable)
     #[arg(long, value_name = "CIDR", env = "SEALWATCH_ALLOW_EGRESS", value_delimiter = ',')]
     pub(crate) allow_egress: Vec<sealwatch_registry::Cidr>,

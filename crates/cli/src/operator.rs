@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sealwatch operator`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use sealwatch_operator::{Options, Settings};
+use sealwatch_registry::{AzureIdentity, RegistryOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{args::OperatorArguments, log, registries, terminal::usage};
@@ -21,7 +22,7 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Ok(config) => config,
         Err(why) => return usage(&why),
     };
-    let registries = match registries::options(&arguments.registries) {
+    let registries = match registries(&arguments) {
         Ok(registries) => registries,
         Err(why) => return usage(&why),
     };
@@ -41,6 +42,16 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
             ExitCode::from(EXIT_BROKEN)
         }
     }
+}
+
+fn registries(arguments: &OperatorArguments) -> Result<RegistryOptions, String> {
+    let mut options = registries::options(&arguments.registries, registries::Origin::Mounted)?;
+    if arguments.azure_identity {
+        let variable = |name: &str| std::env::var(name).ok();
+        let identity = AzureIdentity::new(variable, &arguments.azure_registry);
+        options.identities.push(Arc::new(identity.map_err(|error| format!("--azure-identity: {error}"))?));
+    }
+    Ok(options)
 }
 
 async fn config(arguments: &OperatorArguments) -> Result<Config, String> {

@@ -114,12 +114,12 @@ fn parse(image: &str) -> Result<(String, Reference), String> {
 
 /// Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
 fn revocation(arguments: &VerifyArguments) -> Result<Revocation, String> {
-    let options = registries::options(&arguments.registries)?;
+    let options = registries::options(&arguments.registries, registries::Origin::Local)?;
     PlainFetcher::new(&options).map(Revocation::new).map_err(|error| error.to_string())
 }
 
 fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {
-    let mut options = registries::options(&arguments.registries)?;
+    let mut options = registries::options(&arguments.registries, registries::Origin::Local)?;
     options.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
     for (_, reference) in images {
         // Whoever names a registry on the command line means it, wherever it is.

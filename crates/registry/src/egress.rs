@@ -25,6 +25,9 @@ const NAME_IT: &str = "name host:port in the file given by --registries, or allo
 const ALLOW_IT: &str = "private addresses that a registry or a certificate points to need --allow-egress, or host:port \
                         in the file given by --registries";
 
+/// The setting that would allow a name that only the proxy resolves.
+const NAME_ALONE: &str = "name host:port in the file given by --registries";
+
 /// A range of addresses, `address/prefix`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -104,7 +107,7 @@ impl NameLookup for SystemNames {
 }
 
 /// How far a host is trusted with being somewhere internal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reach {
     /// `host:port` that the operator named: any address.
     Named,
@@ -141,6 +144,48 @@ impl Guard {
             Kind::Private if reach == Reach::Foreign => Err(ALLOW_IT),
             Kind::Private | Kind::Public => Ok(()),
         }
+    }
+}
+
+impl Guard {
+    /// What can be said of a name that a proxy resolves: whether it is one that clouds and clusters keep for themselves.
+    /// Literal addresses are checked by [`Guard::check`].
+    ///
+    /// # Errors
+    /// The setting that would allow the name.
+    pub(crate) fn check_name(reach: Reach, host: &str) -> Result<(), &'static str> {
+        if reach == Reach::Named || host.parse::<Ipv4Addr>().is_ok() || host.starts_with('[') {
+            return Ok(());
+        }
+        match kind_of_name(host.trim_end_matches('.')) {
+            Kind::Never => Err(NAME_ALONE),
+            Kind::Private if reach == Reach::Foreign => Err(NAME_ALONE),
+            Kind::Private | Kind::Public => Ok(()),
+        }
+    }
+}
+
+/// Names of loopback and of metadata services, names without a dot, and domains that are not of the public DNS: RFC
+/// 6762 (`local`), RFC 8375 (`home.arpa`), ICANN's `internal`, and Kubernetes' `svc` and `cluster.local`.
+fn kind_of_name(name: &str) -> Kind {
+    let name = name.to_ascii_lowercase();
+    let is_under = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let never = [
+        "localhost",
+        "ip6-localhost",
+        "localdomain",
+        "metadata.google.internal",
+        "metadata.goog",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata",
+    ];
+    if never.into_iter().any(is_under) {
+        Kind::Never
+    } else if !name.contains('.') || ["local", "internal", "svc", "home.arpa"].into_iter().any(is_under) {
+        Kind::Private
+    } else {
+        Kind::Public
     }
 }
 
@@ -290,6 +335,23 @@ mod tests {
         assert_eq!(check("::ffff:10.1.0.1"), Ok(()));
         assert_eq!(check("10.2.0.0"), Err(ALLOW_IT));
         assert_eq!(check("127.0.0.1"), Err(NAME_IT));
+    }
+
+    #[test]
+    fn a_name_that_only_a_proxy_resolves_is_judged_by_itself() {
+        for name in ["localhost", "a.LOCALHOST", "metadata.google.internal.", "metadata", "instance-data"] {
+            for (reach, is_allowed) in [(Reach::Registry, false), (Reach::Foreign, false), (Reach::Named, true)] {
+                assert_eq!(Guard::check_name(reach, name).is_ok(), is_allowed, "{name} as {reach:?}");
+            }
+        }
+        for name in ["registry", "harbor.corp.internal", "printer.local", "app.team.svc", "app.team.svc.cluster.local"]
+        {
+            assert!(Guard::check_name(Reach::Registry, name).is_ok(), "{name}");
+            assert!(Guard::check_name(Reach::Foreign, name).is_err(), "{name}");
+        }
+        for name in ["registry.example.com", "localhost.example.com", "1.2.3.4", "[2001:db8::1]"] {
+            assert!(Guard::check_name(Reach::Foreign, name).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -154,10 +154,22 @@ pub enum Error {
         /// The setting that would allow it.
         setting: &'static str,
     },
+    /// The proxy would be asked for a name that may be internal; nothing was sent. Only the proxy resolves it, so no
+    /// address is known.
+    #[error("{at}: egress to {host} through the proxy refused by its name: {setting}")]
+    NameRefused {
+        /// Where.
+        at: At,
+        /// `host:port` that would have been asked for.
+        host: String,
+        /// The setting that would allow it.
+        setting: &'static str,
+    },
     /// A mirror has the image without signatures, and the origin, which may have them, could not be asked.
     #[error(
-        "{at}: the mirror {mirror} has no signatures and the origin could not be asked ({origin}); copy the \
-         signatures to the mirror, or allow the origin"
+        "{at}: {mirror} has no signatures of the image, and where they may be besides could not be asked ({origin}); \
+         copy the signatures to the mirror (oras cp -r), let the origin be asked, or name the place under signatures in \
+         the file given by --registries"
     )]
     SignaturesNotMirrored {
         /// Where: the origin.
@@ -191,6 +203,7 @@ impl Error {
             | Self::LimitExceeded { at, .. }
             | Self::Malformed { at, .. }
             | Self::EgressRefused { at, .. }
+            | Self::NameRefused { at, .. }
             | Self::SignaturesNotMirrored { at, .. }
             | Self::Unusable { at, .. } => at,
         }

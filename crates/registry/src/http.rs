@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Registries over HTTP: OCI distribution specification 1.1, with every answer distrusted until it is checked.
 
+mod body;
 mod challenge;
+mod clients;
+mod cloud;
+mod memory;
+mod patience;
 pub mod plain;
 mod referrers;
 mod resolve;
@@ -13,18 +18,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::HeaderValue;
 
-use self::referrers::AbsentApis;
+use self::clients::Clients;
+use self::memory::Memory;
+use self::patience::Patience;
+use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
-use self::token::Tokens;
+use self::token::TokenKey;
 use self::transport::Transport;
-use crate::credentials::{CredentialKey, Credentials};
+use crate::cloud::CloudIdentity;
+use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::egress::{Cidr, Guard, NameLookup, SystemNames};
 use crate::error::{At, Error, Operation};
-use crate::limits::{CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT};
+use crate::limits::{
+    CONNECT_TIMEOUT, MAX_LISTS_KEPT, MAX_LISTS_REMEMBERED, MAX_REMEMBERED, READ_TIMEOUT, TOTAL_TIMEOUT,
+};
 use crate::mirrors::{Endpoint, RegistriesConfig, ports_of};
+use crate::proxies::Proxies;
 use crate::reference::Repository;
 use crate::{Registry, Target};
 
@@ -54,8 +67,12 @@ pub struct RegistryOptions {
     pub allow_egress: Vec<Cidr>,
     /// `host[:port]` that may be asked whatever their address: those of the command line.
     pub named_hosts: Vec<String>,
+    /// Which requests go through which proxy.
+    pub proxies: Proxies,
     /// The `User-Agent` header; empty means this crate's name and version.
     pub user_agent: String,
+    /// The operator's cloud identities, in the order in which they are looked through.
+    pub identities: Vec<Arc<dyn CloudIdentity>>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Name resolution; `None` is the system's.
@@ -80,8 +97,19 @@ pub struct HttpRegistry(Arc<Inner>);
 struct Inner {
     registries: RegistriesConfig,
     transport: Transport,
-    tokens: Tokens,
-    absent_apis: AbsentApis,
+    /// Registries that throttle, by origin and credential: what one account used up is no limit for another.
+    throttled: Patience<(String, CredentialKey)>,
+    identities: Vec<Arc<dyn CloudIdentity>>,
+    /// What they came to, by registry; `None` is a refusal.
+    cloud_credentials: Memory<String, Option<Credential>>,
+    /// `Authorization` headers that worked.
+    tokens: Memory<TokenKey, HeaderValue>,
+    /// Registries, as repository and credentials, where no Referrers API was found.
+    absent_apis: Memory<ApiKey, ()>,
+    /// Where the lists of referrers were found.
+    found: Memory<ListKey, Found>,
+    /// Lists of referrers with their `ETag`, to ask whether they changed.
+    lists: Memory<ListKey, Listed>,
 }
 
 impl HttpRegistry {
@@ -99,10 +127,21 @@ impl HttpRegistry {
             guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
         }
         let names = options.names.clone().unwrap_or_else(|| Arc::new(SystemNames));
-        let transport =
-            Transport::new(Arc::new(guard), &names, options.timeouts, options.user_agent()).map_err(unusable)?;
-        let (tokens, absent_apis) = (Tokens::default(), AbsentApis::default());
-        Ok(Self(Arc::new(Inner { registries: options.registries, transport, tokens, absent_apis })))
+        let user_agent = options.user_agent().to_owned();
+        let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
+        let clients = Clients::new(Arc::clone(&guard), names, timeouts, &user_agent, tls, options.proxies);
+        let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
+        Ok(Self(Arc::new(Inner {
+            registries: options.registries,
+            transport,
+            throttled: Patience::with_throttling(),
+            identities: options.identities,
+            cloud_credentials: Memory::new(MAX_REMEMBERED),
+            tokens: Memory::new(MAX_REMEMBERED),
+            absent_apis: Memory::new(MAX_REMEMBERED),
+            found: Memory::new(MAX_LISTS_REMEMBERED),
+            lists: Memory::new(MAX_LISTS_KEPT),
+        })))
     }
 
     async fn fetch(
@@ -115,7 +154,7 @@ impl HttpRegistry {
     ) -> Result<Bytes, Error> {
         check_declared_size(&At { registry: repository.registry().to_owned(), operation }, content, wanted)?;
         let mut failure = Failure::default();
-        for endpoint in self.0.registries.endpoints(repository) {
+        for endpoint in self.0.registries.signature_endpoints(repository).0 {
             let at = at(&endpoint, operation);
             match self.0.fetch_at(&at, &endpoint, content, wanted, credentials).await {
                 Ok(bytes) => return Ok(bytes),
@@ -129,7 +168,7 @@ impl HttpRegistry {
 impl Registry for HttpRegistry {
     /// A pull secret may name a mirror and not the registry, so all endpoints count.
     fn credential_key(&self, repository: &Repository, credentials: &Credentials) -> CredentialKey {
-        let endpoints = self.0.registries.endpoints(repository);
+        let (endpoints, _) = self.0.registries.signature_endpoints(repository);
         CredentialKey::joined(endpoints.iter().map(|endpoint| credentials.key(&endpoint.repository)))
     }
 
@@ -150,6 +189,12 @@ impl Registry for HttpRegistry {
         Err(failure.into_error(repository, Operation::Resolve))
     }
 
+    fn look_anew(&self, repository: &Repository, subject: &Digest) {
+        let (endpoints, _) = self.0.registries.signature_endpoints(repository);
+        let is_theirs = |key: &ListKey| key.subject == *subject && endpoints.iter().any(|endpoint| key.is_at(endpoint));
+        self.0.found.forget_where(is_theirs);
+    }
+
     /// The first list that is not empty. An empty one is only given if every endpoint was asked and none failed:
     /// signatures are often not copied to mirrors, and an origin out of reach may have them.
     async fn referrers(
@@ -159,8 +204,9 @@ impl Registry for HttpRegistry {
         artifact_type: &str,
         credentials: &Credentials,
     ) -> Result<Vec<Descriptor>, Error> {
+        let (endpoints, is_last_word) = self.0.registries.signature_endpoints(repository);
         let (mut failure, mut empty_at, mut is_origin_missing) = (Failure::default(), None, false);
-        for endpoint in self.0.registries.endpoints(repository) {
+        for endpoint in endpoints {
             let at = at(&endpoint, Operation::Referrers);
             match self.0.referrers_at(&at, &endpoint, subject, artifact_type, credentials).await {
                 Ok(list) if list.is_empty() => empty_at = empty_at.or_else(|| Some(endpoint.host().to_owned())),
@@ -173,7 +219,8 @@ impl Registry for HttpRegistry {
             }
         }
         match (empty_at, failure.0) {
-            (Some(_), None | Some(Error::NotFound { .. })) => Ok(Vec::new()),
+            (Some(_), None | Some(Error::NotFound { .. })) if is_last_word => Ok(Vec::new()),
+            (Some(mirror), None | Some(Error::NotFound { .. })) => Err(origin_not_asked(repository, mirror)),
             (Some(mirror), Some(origin)) if is_origin_missing => {
                 Err(Error::SignaturesNotMirrored { at: origin.at().clone(), mirror, origin: Box::new(origin) })
             }
@@ -198,6 +245,13 @@ impl Registry for HttpRegistry {
     ) -> Result<Bytes, Error> {
         self.fetch(repository, Operation::Blob, Content::Blob, descriptor, credentials).await
     }
+}
+
+/// A mirror has no signatures, and it is configured that nobody else is asked.
+fn origin_not_asked(repository: &Repository, mirror: String) -> Error {
+    let at = At { registry: repository.registry().to_owned(), operation: Operation::Referrers };
+    let what = "it is not asked where mirrors are configured (--disable-default-registry-endpoint)".to_owned();
+    Error::SignaturesNotMirrored { at: at.clone(), mirror, origin: Box::new(Error::Unusable { at, what }) }
 }
 
 fn at(endpoint: &Endpoint, operation: Operation) -> At {

@@ -157,7 +157,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, IndexError
 }
 
 /// What is left of a list after filtering it by artifact type.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Candidates {
     /// The descriptors of the type, in the list's order.
     pub(crate) good: Vec<Descriptor>,

@@ -17,7 +17,7 @@ use crate::descriptor::{Descriptor, Object, RawDescriptor};
 use crate::digest::Digest;
 use crate::error::{At, Error, Operation, printable};
 use crate::index::{Candidates, IndexError, Outline, filter, is_manifest_type, manifest_type, parse_index};
-use crate::limits::{MAX_BLOB_BYTES, MAX_CANDIDATES, MAX_LAYOUT_FILE_BYTES, MAX_MANIFEST_BYTES};
+use crate::limits::{MAX_BLOB_BYTES, MAX_LAYOUT_FILE_BYTES, MAX_MANIFEST_BYTES};
 use crate::reference::Repository;
 use crate::{Registry, Target};
 
@@ -170,11 +170,8 @@ impl Layout<'_> {
         }
         let mut distinct: Vec<Descriptor> = Vec::new();
         for descriptor in candidates.good {
-            if distinct.iter().all(|known| known.digest != descriptor.digest) {
+            if distinct.iter().all(|known| (&known.digest, known.size) != (&descriptor.digest, descriptor.size)) {
                 distinct.push(descriptor);
-            }
-            if distinct.len() > MAX_CANDIDATES {
-                return Err(Error::LimitExceeded { at: self.at.clone(), what: "signatures", limit: MAX_CANDIDATES });
             }
         }
         Ok(distinct)

@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod cloud;
 pub mod credentials;
 pub mod descriptor;
 pub mod digest;
@@ -35,6 +36,7 @@ mod index;
 pub mod layout;
 pub mod limits;
 pub mod mirrors;
+pub mod proxies;
 pub mod reference;
 pub mod signature_manifest;
 
@@ -42,6 +44,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+pub use crate::cloud::CloudIdentity;
+pub use crate::cloud::azure::{AzureIdentity, AzureIdentityError};
 pub use crate::credentials::{Credential, CredentialKey, Credentials, CredentialsError};
 pub use crate::descriptor::{Descriptor, DescriptorError};
 pub use crate::digest::{Algorithm, Digest, DigestError};
@@ -51,7 +55,8 @@ pub use crate::http::plain::{PlainError, PlainFetcher, PlainRequest};
 pub use crate::http::{HttpRegistry, RegistryOptions, Timeouts};
 pub use crate::image_id::{ImageId, ImageIdError};
 pub use crate::layout::LayoutRegistry;
-pub use crate::mirrors::{RegistriesConfig, RegistriesError};
+pub use crate::mirrors::{RegistriesConfig, RegistriesError, TlsFiles};
+pub use crate::proxies::{Proxies, ProxiesError};
 pub use crate::reference::{Reference, ReferenceError, Repository};
 pub use crate::signature_manifest::{SignatureManifest, SignatureManifestError};
 
@@ -87,15 +92,17 @@ pub trait Registry: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> impl Future<Output = Result<Descriptor, Error>> + Send;
 
+    /// Makes the next [`Registry::referrers`] of `subject` look everywhere, like a first one: somebody asked for it.
+    fn look_anew(&self, _repository: &Repository, _subject: &Digest) {}
+
     /// The manifests of type `artifact_type` that refer to `subject`: by the Referrers API, and by the tag schema where
-    /// there is no such API or it lists none.
+    /// there is no such API or it lists none. A later look may ask only where the first one found something.
     ///
     /// The list is the registry's claim; each manifest is to be checked
     /// ([`SignatureManifest::parse`]). An empty list says that the registry was asked and has none.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] beyond [`limits::MAX_CANDIDATES`] after filtering, beyond the bounds of pages and
-    /// descriptors; else every other variant.
+    /// [`Error::LimitExceeded`] beyond the bounds of pages and descriptors; else every other variant.
     fn referrers(
         &self,
         repository: &Repository,

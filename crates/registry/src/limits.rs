@@ -24,7 +24,8 @@ pub const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 pub const MAX_REFERRER_PAGES: usize = 10;
 /// Descriptors of one referrers list, before it is filtered. Ours.
 pub const MAX_REFERRER_DESCRIPTORS: usize = 1_000;
-/// Signatures of one artifact, after filtering. Source: the default of `notation verify --max-signatures`.
+/// Signatures of one artifact that are looked at, after filtering. Source: the default of `notation verify
+/// --max-signatures`. The adapters list more; the verifier chooses which.
 pub const MAX_CANDIDATES: usize = 100;
 /// Redirects that one request follows. Ours; registries need one, to their blob storage.
 pub const MAX_REDIRECTS: usize = 3;
@@ -34,10 +35,20 @@ pub const MAX_CREDENTIALS_TRIED: usize = 8;
 pub const MAX_CONFIG_ENTRIES: usize = 1_024;
 /// Largest `.dockerconfigjson`, `.dockercfg` or `registries.yaml`. Source: a Kubernetes Secret holds at most 1 MiB.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+/// Different `tls` settings of one `registries.yaml`; each has HTTP clients of its own. Ours.
+pub const MAX_TLS_SETTINGS: usize = 32;
 /// Addresses of one name that are considered. Ours.
 pub const MAX_ADDRESSES: usize = 32;
 /// Tokens and other remembered facts of each kind. Ours; a namespace holds some tens of repositories.
 pub const MAX_REMEMBERED: usize = 4_096;
+/// Lists of referrers of which it is remembered where they were. Ours; about 1 KiB each.
+pub const MAX_LISTS_REMEMBERED: usize = 16_384;
+/// Lists of referrers that are kept with their `ETag`. Ours: with the next bound, 64 MiB of the most hostile ones.
+pub const MAX_LISTS_KEPT: usize = 4_096;
+/// Largest answer of which the list is kept with its `ETag`. Ours; a signature takes 400 bytes in it.
+pub const MAX_KEPT_LIST_BYTES: usize = 16 * 1024;
+/// Longest `ETag` that is sent back. Ours; registries use a digest in quotes.
+pub const MAX_ETAG_BYTES: usize = 256;
 /// Annotations of one descriptor or manifest. Ours; Notation writes two.
 pub const MAX_ANNOTATIONS: usize = 64;
 /// Bytes of one annotation's key or value. Ours; a thumbprint list of ten certificates takes 700.
@@ -54,18 +65,43 @@ pub const MAX_TAG_BYTES: usize = 128;
 pub const MAX_REFERENCE_BYTES: usize = 1_024;
 /// Characters of text from elsewhere that go into a message. Ours.
 pub const MAX_QUOTED_CHARS: usize = 256;
+/// How long an image is asked about where its signatures were found, before all places are tried again. Ours.
+pub const FIRST_LOOK_AGAIN_AFTER: Duration = Duration::from_hours(24);
 /// How long "this registry has no Referrers API" is believed. Ours.
 pub const REFERRERS_API_ABSENT_FOR: Duration = Duration::from_hours(24);
 /// Life of a token whose answer does not say. Source: the distribution project's token specification.
 pub const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(1);
 /// Longest time that a token is used, whatever its answer says. Ours.
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
+/// How long it is believed that a registry does not take the operator's cloud identity. Ours.
+pub const CLOUD_REFUSAL_LIFE: Duration = Duration::from_mins(10);
 /// Longest `Retry-After` that is passed on. Ours.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// How long a registry that throttles without saying for how long is left alone, doubling each time. Ours.
+pub const THROTTLE_FIRST: Duration = Duration::from_secs(1);
+/// The longest such pause. Ours; that of the back-off of one image.
+pub const THROTTLE_MOST: Duration = Duration::from_mins(15);
+/// How long a host that does not answer is left alone, doubling each time. Ours.
+pub const SILENCE_FIRST: Duration = Duration::from_secs(1);
+/// The longest such pause. Ours: short, because it is for all images of the host, and each has its own back-off.
+pub const SILENCE_MOST: Duration = Duration::from_secs(30);
+/// Between two who were turned away and come back. Ours: ten a second.
+pub const TURN_SPACING: Duration = Duration::from_millis(100);
 /// Time to open a connection, TLS included. Ours.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two pieces of a body. Ours.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Each stretch of [`LEAST_PROGRESS_TIME`] has to bring so many bytes of a body, or its end. Ours: 200 bytes a second,
+/// which the worst radio link has.
+pub const LEAST_PROGRESS_BYTES: usize = 1_024;
+/// See [`LEAST_PROGRESS_BYTES`].
+pub const LEAST_PROGRESS_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a body that take no room from the budget of [`MAX_LARGE_BODY_BYTES`]. Ours; the largest envelope seen has 11
+/// KiB, and a list of 100 signatures 40.
+pub const FREE_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of larger bodies that are under way at once in the whole process. Ours: one blob of the largest size and one
+/// manifest; with 400 small ones beside them, all stays below 64 MiB.
+pub const MAX_LARGE_BODY_BYTES: usize = 36 * 1024 * 1024;
 /// Time for one request, its redirects and its body. Ours.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Bytes of answers to [`crate::PlainFetcher`] that may be on their way at once. Ours: two of the largest revocation

@@ -4,17 +4,26 @@
 //! The syntax is K3s' own (its documentation, "Private Registry Configuration"), because the first users have the file
 //! already. What is read and not used becomes a warning. No message quotes the file: it holds passwords.
 
+mod endpoint;
 mod file;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use reqwest::Url;
 
+pub(crate) use self::endpoint::{Endpoint, host_of};
+use self::endpoint::{is_loopback, parse_endpoint};
+pub use self::tls::TlsFiles;
+pub(crate) use self::tls::{TlsSettings, TlsTable};
 use crate::credentials::Credential;
+use crate::egress::Cidr;
 use crate::limits::MAX_CONFIG_BYTES;
-use crate::reference::{Repository, check_path};
+use crate::reference::Repository;
 
+/// Docker Hub's name in references.
+const DOCKER_HUB: &str = "docker.io";
 /// Where Docker Hub's registry really is.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 /// The mirror entry for every registry without one of its own.
@@ -25,6 +34,8 @@ const WILDCARD: &str = "*";
 pub struct RegistriesConfig {
     mirrors: BTreeMap<String, Mirror>,
     credentials: BTreeMap<String, Credential>,
+    tls: TlsTable,
+    signatures: BTreeMap<String, Vec<Place>>,
     named: BTreeSet<(String, u16)>,
     is_origin_disabled: bool,
     warnings: Vec<String>,
@@ -35,6 +46,22 @@ pub struct RegistriesConfig {
 struct Mirror {
     endpoints: Vec<Url>,
     rewrites: Vec<(Regex, String)>,
+}
+
+/// Where signatures of a registry's images may be besides its endpoints: an entry of `signatures`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// The registry itself, even where it is not asked for images.
+    Origin,
+    /// This repository.
+    Repository(Repository),
+    /// The image's own path below `registry/prefix`.
+    Below {
+        /// `host[:port]`.
+        registry: String,
+        /// The path before the image's, empty or with a slash at its end.
+        prefix: String,
+    },
 }
 
 /// Why a `registries.yaml` could not be used.
@@ -80,57 +107,48 @@ pub enum RegistriesError {
         /// The registry.
         registry: String,
     },
+    /// A field of `configs[…].tls` cannot be used.
+    #[error("registries.yaml: configs[{registry}].tls.{field}: {why}")]
+    Tls {
+        /// The registry.
+        registry: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong; nothing of a file's content.
+        why: String,
+    },
+    /// An entry of `signatures` is neither `origin`, nor `host/path`, nor `host/path/*`.
+    #[error(
+        "registries.yaml: signatures[{registry}] has an entry that is neither origin, nor host/path, nor host/path/*"
+    )]
+    Signatures {
+        /// The registry whose signatures they are.
+        registry: String,
+    },
     /// A text that should be `host[:port]` is not.
     #[error("not host[:port]")]
     Host,
 }
 
-/// One place where a repository is asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    /// Scheme, host, port and the path up to `/v2`.
-    base: Url,
-    /// The repository under the name that this endpoint knows it by; pull secrets are matched against it.
-    pub(crate) repository: Repository,
-    /// The original registry, for mirrors that serve several.
-    namespace: Option<String>,
-    /// The operator's credential for this endpoint's host.
-    pub(crate) operator_credential: Option<Credential>,
-}
-
-impl Endpoint {
-    /// `host[:port]` for messages.
-    pub(crate) fn host(&self) -> &str {
-        self.repository.registry()
-    }
-
-    /// Scheme, host and port are those of this URL.
-    pub(crate) fn base(&self) -> &Url {
-        &self.base
-    }
-
-    /// The URL of `kind` (`manifests`, `blobs`, `referrers`) and a checked tag or digest.
-    pub(crate) fn url(&self, kind: &str, reference: &str) -> Url {
-        let mut url = self.base.clone();
-        let prefix = self.base.path().trim_end_matches('/');
-        url.set_path(&format!("{prefix}/{}/{kind}/{reference}", self.repository.path()));
-        if let Some(namespace) = &self.namespace {
-            url.query_pairs_mut().append_pair("ns", namespace);
-        }
-        url
-    }
-}
-
 impl RegistriesConfig {
-    /// Reads a `registries.yaml` of at most [`MAX_CONFIG_BYTES`].
+    /// Reads a `registries.yaml` of at most [`MAX_CONFIG_BYTES`] that names no files.
     ///
     /// # Errors
     /// See [`RegistriesError`].
     pub fn parse(yaml: &[u8]) -> Result<Self, RegistriesError> {
+        Self::parse_with(yaml, &TlsFiles::None)
+    }
+
+    /// Reads a `registries.yaml` of at most [`MAX_CONFIG_BYTES`], and the files that its `tls` entries name, each once
+    /// and now.
+    ///
+    /// # Errors
+    /// See [`RegistriesError`].
+    pub fn parse_with(yaml: &[u8], files: &TlsFiles) -> Result<Self, RegistriesError> {
         if yaml.len() > MAX_CONFIG_BYTES {
             return Err(RegistriesError::TooLarge { limit: MAX_CONFIG_BYTES });
         }
-        file::read(yaml)?.try_into()
+        file::read(yaml)?.into_config(files)
     }
 
     /// What was read and is not used, one sentence each.
@@ -147,7 +165,6 @@ impl RegistriesConfig {
         let repository = Repository::at(host, "x").map_err(|_| RegistriesError::Host)?;
         let registry = repository.registry().to_owned();
         let endpoint = parse_endpoint(&registry, &format!("http://{registry}"))?;
-        self.name(&endpoint);
         self.mirrors.insert(registry, Mirror { endpoints: vec![endpoint], rewrites: Vec::new() });
         Ok(())
     }
@@ -157,9 +174,40 @@ impl RegistriesConfig {
         self.is_origin_disabled = true;
     }
 
+    /// Leaves out mirror endpoints on loopback, each with a warning: in a file of a node they mean the node (K3s'
+    /// embedded mirror is one), and a pod's loopback is another. Kept are those of a registry that is itself on
+    /// loopback, and addresses in the ranges `allowed`.
+    pub fn leave_out_loopback(&mut self, allowed: &[Cidr]) {
+        for (registry, mirror) in &mut self.mirrors {
+            let is_local = Url::parse(&format!("http://{registry}")).is_ok_and(|url| is_loopback(&url, &[]));
+            if is_local {
+                continue;
+            }
+            let (left_out, kept) = std::mem::take(&mut mirror.endpoints)
+                .into_iter()
+                .partition::<Vec<_>, _>(|endpoint| is_loopback(endpoint, allowed));
+            mirror.endpoints = kept;
+            self.warnings.extend(left_out.iter().map(|endpoint| {
+                let host = host_of(endpoint);
+                format!(
+                    "registries.yaml: mirrors[{registry}].endpoint {host} is on the loopback of a node and left out; \
+                     --allow-egress 127.0.0.0/8 keeps it"
+                )
+            }));
+        }
+    }
+
     /// Every `host` and port that the file names.
     pub(crate) fn named(&self) -> impl Iterator<Item = (String, u16)> + '_ {
-        self.named.iter().cloned()
+        let endpoints = self.mirrors.values().flat_map(|mirror| &mirror.endpoints);
+        let endpoints =
+            endpoints.filter_map(|url| Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?)));
+        self.named.iter().cloned().chain(endpoints)
+    }
+
+    /// How TLS is spoken with each host.
+    pub(crate) fn tls(&self) -> &TlsTable {
+        &self.tls
     }
 
     /// Whether the operator configured plain HTTP for this origin.
@@ -170,7 +218,38 @@ impl RegistriesConfig {
 
     /// Where `repository` is asked for: its mirror endpoints, then the registry itself unless it is one of them.
     pub(crate) fn endpoints(&self, repository: &Repository) -> Vec<Endpoint> {
-        let origin_host = if repository.registry() == "docker.io" { DOCKER_HUB_HOST } else { repository.registry() };
+        self.places(repository).0
+    }
+
+    /// Where signatures of images in `repository` are asked for: its endpoints, then the places of `signatures`. The
+    /// flag says whether "none" of all of them is the last word: the registry itself is among them, or the file says
+    /// where else to look, be it nowhere.
+    pub(crate) fn signature_endpoints(&self, repository: &Repository) -> (Vec<Endpoint>, bool) {
+        let (mut endpoints, mut is_last_word) = self.places(repository);
+        let places = self.signatures.get(repository.registry()).or_else(|| self.signatures.get(WILDCARD));
+        is_last_word |= places.is_some();
+        for place in places.into_iter().flatten() {
+            let more = match place {
+                Place::Origin => self.origin(repository).into_iter().collect(),
+                Place::Repository(other) => self.endpoints(other),
+                Place::Below { registry, prefix } => {
+                    // Both parts are checked; together they may be too long.
+                    let other = Repository::at(registry, &format!("{prefix}{}", repository.path()));
+                    other.map(|other| self.endpoints(&other)).unwrap_or_default()
+                }
+            };
+            for endpoint in more {
+                if !endpoints.iter().any(|known| known.is_same(&endpoint)) {
+                    endpoints.push(endpoint);
+                }
+            }
+        }
+        (endpoints, is_last_word)
+    }
+
+    /// The endpoints of a repository, and whether the registry itself is among them.
+    fn places(&self, repository: &Repository) -> (Vec<Endpoint>, bool) {
+        let origin_host = origin_host(repository);
         let mut endpoints = Vec::new();
         let mut is_origin_listed = false;
         if let Some(mirror) = self.mirrors.get(repository.registry()).or_else(|| self.mirrors.get(WILDCARD)) {
@@ -181,11 +260,18 @@ impl RegistriesConfig {
             }
         }
         let is_origin_wanted = !is_origin_listed && (endpoints.is_empty() || !self.is_origin_disabled);
-        if is_origin_wanted && let Ok(base) = Url::parse(&format!("https://{origin_host}/v2")) {
-            let operator_credential = self.credential(&[repository.registry(), origin_host]);
-            endpoints.push(Endpoint { base, repository: repository.clone(), namespace: None, operator_credential });
+        if is_origin_wanted {
+            endpoints.extend(self.origin(repository));
         }
-        endpoints
+        (endpoints, is_origin_listed || is_origin_wanted)
+    }
+
+    /// The registry itself.
+    fn origin(&self, repository: &Repository) -> Option<Endpoint> {
+        let host = origin_host(repository);
+        let base = Url::parse(&format!("https://{host}/v2")).ok()?;
+        let operator_credential = self.credential(host);
+        Some(Endpoint { base, repository: repository.clone(), namespace: None, operator_credential })
     }
 
     fn mirror_endpoint(
@@ -204,23 +290,20 @@ impl RegistriesConfig {
             return None;
         };
         let namespace = (!is_origin).then(|| repository.registry().to_owned());
-        Some(Endpoint {
-            base: base.clone(),
-            repository: rewritten,
-            namespace,
-            operator_credential: self.credential(&[&host]),
-        })
+        let operator_credential = self.credential(&host);
+        Some(Endpoint { base: base.clone(), repository: rewritten, namespace, operator_credential })
     }
 
-    fn credential(&self, hosts: &[&str]) -> Option<Credential> {
-        hosts.iter().find_map(|host| self.credentials.get(*host)).cloned()
+    /// For Docker Hub, an entry under its real host comes before one under its name. Source: `configForHost` of K3s.
+    fn credential(&self, host: &str) -> Option<Credential> {
+        let hub = (host == DOCKER_HUB_HOST).then_some(DOCKER_HUB);
+        self.credentials.get(host).or_else(|| self.credentials.get(hub?)).cloned()
     }
+}
 
-    fn name(&mut self, url: &Url) {
-        if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
-            self.named.insert((host.to_ascii_lowercase(), port));
-        }
-    }
+/// The host at which a registry is asked.
+fn origin_host(repository: &Repository) -> &str {
+    if repository.registry() == DOCKER_HUB { DOCKER_HUB_HOST } else { repository.registry() }
 }
 
 /// The first rule that changes the path; rules are for mirrors only, never for the registry itself.
@@ -233,12 +316,6 @@ fn rewrite(mirror: &Mirror, path: &str) -> String {
         .map_or_else(|| path.to_owned(), std::borrow::Cow::into_owned)
 }
 
-/// `host[:port]` as references write it: the port only where it is not the scheme's.
-pub(crate) fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
 /// `host`, or `host:port`, with the ports that it means.
 pub(crate) fn ports_of(registry: &str) -> Result<Vec<(String, u16)>, RegistriesError> {
     let repository = Repository::at(registry, "x").map_err(|_| RegistriesError::Host)?;
@@ -248,38 +325,6 @@ pub(crate) fn ports_of(registry: &str) -> Result<Vec<(String, u16)>, RegistriesE
         Some((host, Ok(port))) => Ok(vec![(host.to_owned(), port)]),
         _ => Ok(vec![(registry.to_owned(), 443), (registry.to_owned(), 80)]),
     }
-}
-
-/// Endpoints without scheme are https, except localhost with a port; a path other than `/v2` replaces `/v2`. Source:
-/// K3s, `pkg/agent/containerd`.
-fn parse_endpoint(registry: &str, text: &str) -> Result<Url, RegistriesError> {
-    let refuse = || RegistriesError::Endpoint { registry: registry.to_owned() };
-    let with_scheme = if text.contains("://") {
-        text.to_owned()
-    } else if text.starts_with("localhost:") || text.starts_with("127.0.0.1:") || text.starts_with("[::1]:") {
-        format!("http://{text}")
-    } else {
-        format!("https://{text}")
-    };
-    let mut url = Url::parse(&with_scheme).map_err(|_| refuse())?;
-    let is_plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && Repository::at(&host_of(&url), "x").is_ok();
-    if !is_plain {
-        return Err(refuse());
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    let is_path = |path: &str| path.strip_prefix('/').is_some_and(|path| check_path(path).is_ok());
-    match path.as_str() {
-        "" => url.set_path("/v2"),
-        path if is_path(path) => url.set_path(path),
-        _ => return Err(refuse()),
-    }
-    Ok(url)
 }
 
 #[cfg(test)]

@@ -35,8 +35,10 @@ impl fmt::Display for Subject {
 pub struct Evidence {
     /// The image manifest as the registry describes it; its digest is the one that was asked for.
     pub image: Descriptor,
-    /// The signatures that refer to the image, in the order of the registry.
+    /// The signatures that refer to the image, those that were whole before first, then in the order of the registry.
     pub candidates: Vec<Candidate>,
+    /// How many more signatures refer to the image and were not looked at.
+    pub omitted: usize,
     /// When the list of signatures was obtained.
     pub gathered_at: Timestamp,
     /// The same moment on the monotonic clock, by which intervals are measured.

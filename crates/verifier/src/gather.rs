@@ -2,6 +2,7 @@
 //! Asking a registry, within bounds.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use sealwatch_notation::{ARTIFACT_TYPE, Envelope};
 use sealwatch_registry::{
     Credentials, Descriptor, Digest, Error as RegistryError, Registry, Repository, SignatureManifest, Target,
+    limits::MAX_CANDIDATES,
 };
 
 use crate::{
@@ -54,7 +56,7 @@ impl From<&RegistryError> for GatherError {
             }
             RegistryError::DigestMismatch { .. } => Reason::DigestMismatch,
             RegistryError::LimitExceeded { .. } => Reason::SignatureLimitExceeded,
-            RegistryError::EgressRefused { .. } => Reason::EgressRefused,
+            RegistryError::EgressRefused { .. } | RegistryError::NameRefused { .. } => Reason::EgressRefused,
             RegistryError::SignaturesNotMirrored { .. } => Reason::SignaturesNotMirrored,
             RegistryError::Unavailable { retry_after: wish, .. } => {
                 retry_after = *wish;
@@ -137,6 +139,9 @@ impl<R: Registry> Verifier<R> {
         let queue = self.hosts.queue(subject.repository.registry());
         let _place = queue.enter().await;
         let known = self.lists.fetch(&key);
+        if max_age.is_zero() {
+            self.registry.look_anew(&subject.repository, &subject.digest);
+        }
         if let Some(evidence) = &known
             && evidence.gathered.elapsed() < max_age
         {
@@ -181,12 +186,13 @@ impl<R: Registry> Verifier<R> {
         let vanished = listed.is_empty() && known.is_some_and(|known| !known.candidates.is_empty());
         // Signatures that were there are gone: is the image?
         let image = if vanished { self.head(subject, credentials).await? } else { image };
+        let (listed, omitted) = choose(listed, known);
         let candidates = stream::iter(listed)
             .map(|descriptor| self.candidate(repository, &image, descriptor, credentials))
             .buffered(CONCURRENT_SIGNATURES)
             .collect()
             .await;
-        Ok(Evidence { image, candidates, gathered_at: now, gathered: Instant::now() })
+        Ok(Evidence { image, candidates, omitted, gathered_at: now, gathered: Instant::now() })
     }
 
     async fn head(&self, subject: &Subject, credentials: &Credentials) -> Result<Descriptor, RegistryError> {
@@ -240,6 +246,18 @@ impl<R: Registry> Verifier<R> {
         }
         Ok(fetched)
     }
+}
+
+/// DS-9, DS-12: the signatures to look at, and how many are left out: those that were whole the last time come first, so that nobody
+/// who may push can displace a good signature by many others.
+fn choose(mut listed: Vec<Descriptor>, known: Option<&Evidence>) -> (Vec<Descriptor>, usize) {
+    let whole = known.into_iter().flat_map(|known| &known.candidates);
+    let whole = whole.filter(|candidate| matches!(candidate.state, CandidateState::Envelope(_)));
+    let whole: HashSet<&Digest> = whole.map(|candidate| &candidate.digest).collect();
+    listed.sort_by_key(|descriptor| !whole.contains(&descriptor.digest));
+    let omitted = listed.len().saturating_sub(MAX_CANDIDATES);
+    listed.truncate(MAX_CANDIDATES);
+    (listed, omitted)
 }
 
 fn parse(manifest: &Bytes, image: &Descriptor) -> Result<SignatureManifest, Arc<str>> {

@@ -202,6 +202,12 @@ fn judge_candidates(
             Some(statement),
         ),
     };
+    if evidence.omitted > 0 && verification.verdict == Verdict::Failed {
+        // Notation's limit (checklist DS-9): a success within it is a success, and beyond it nothing is looked at.
+        let (tried, all) = (evidence.candidates.len(), evidence.candidates.len().saturating_add(evidence.omitted));
+        let message = format!("the image has {all} signatures, of which {tried} were tried; none of them passed");
+        verification = Verification::plain(Verdict::Failed, Reason::SignatureLimitExceeded, message, Some(statement));
+    }
     verification.next_change = next_change;
     verification
 }

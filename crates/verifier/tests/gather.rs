@@ -249,6 +249,15 @@ async fn an_image_without_a_signature_is_a_finding_of_its_own_at_every_level_but
 }
 
 #[tokio::test]
+async fn a_hundred_signatures_are_looked_at_and_the_rest_is_counted() {
+    let script = Script::default();
+    script.answer(|answers| answers.signatures = (0..103).map(signature).collect());
+    let evidence = Verifier::new(script.clone()).gather(&subject(), &anonymous(), ALWAYS, now()).await.unwrap();
+    assert_eq!((evidence.candidates.len(), evidence.omitted), (100, 3));
+    assert_eq!(script.asked().iter().filter(|what| *what == "manifest").count(), 100);
+}
+
+#[tokio::test]
 async fn a_list_that_became_empty_is_believed_only_of_an_image_that_is_still_there() {
     let script = Script::default();
     script.answer(|answers| answers.signatures = vec![signature(1)]);

@@ -121,8 +121,9 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::RegistryUnavailable,
         "Check that the operator can reach the registry by the name in the message: name resolution, firewall, TLS. It \
-         uses the certificate authorities of the system that it runs on, no proxy, and plain HTTP only for hosts of \
-         `registries.yaml` (see registries.md). It tries again by itself.",
+         uses the certificate authorities of the system that it runs on and those of `registries.yaml`, the proxies of \
+         its environment, and plain HTTP only for hosts of `registries.yaml` (see registries.md). It tries again by \
+         itself.",
     ),
     (
         Reason::RegistryUnauthorized,
@@ -159,7 +160,8 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::SignaturesNotMirrored,
         "Copy the signatures to the mirror (`oras cp -r` copies an image with what refers to it), or let the operator \
-         reach the origin.",
+         reach the origin, or say under `signatures` in `registries.yaml` where they are, or that there are no others (see \
+         registries.md).",
     ),
     (
         Reason::DigestMismatch,

@@ -75,7 +75,7 @@ impl Inner {
         let question = manifest_question(Method::HEAD, endpoint, &digest.to_string());
         match self.ask(at, endpoint, credentials, &question).await? {
             Reply::Missing { .. } => Err(not_found(at, endpoint, &digest.to_string())),
-            Reply::Unsupported => Ok(None),
+            Reply::Unsupported | Reply::Unchanged => Ok(None),
             Reply::Found(answer) => {
                 // What another algorithm would give cannot be known without the bytes.
                 let is_true = |claimed: &Digest| claimed.algorithm() != digest.algorithm() || claimed == digest;
@@ -107,9 +107,8 @@ impl Inner {
             return Err(Error::malformed(at, "tag is malformed"));
         }
         let question = manifest_question(Method::GET, endpoint, reference);
-        let answer = match self.ask(at, endpoint, credentials, &question).await? {
-            Reply::Found(answer) => answer,
-            Reply::Missing { .. } | Reply::Unsupported => return Err(not_found(at, endpoint, reference)),
+        let Reply::Found(answer) = self.ask(at, endpoint, credentials, &question).await? else {
+            return Err(not_found(at, endpoint, reference));
         };
         let algorithm = expected.map_or(Algorithm::Sha256, Digest::algorithm);
         let digest = Digest::of_bytes(algorithm, &answer.body);
@@ -139,10 +138,10 @@ impl Inner {
         };
         let reference = wanted.digest.to_string();
         let url = endpoint.url(content.kind(), &reference);
-        let question = Question { method: Method::GET, url, accept, limit };
+        let question = Question { method: Method::GET, url, accept, unless: None, limit };
         match self.ask(at, endpoint, credentials, &question).await? {
             Reply::Found(answer) => check_content(at, wanted, answer),
-            Reply::Missing { .. } | Reply::Unsupported => Err(not_found(at, endpoint, &reference)),
+            _ => Err(not_found(at, endpoint, &reference)),
         }
     }
 }
@@ -189,6 +188,7 @@ fn manifest_question(method: Method, endpoint: &Endpoint, reference: &str) -> Qu
         method,
         url: endpoint.url("manifests", reference),
         accept: MANIFEST_MEDIA_TYPES.join(", "),
+        unless: None,
         limit: Content::Manifest.limit(),
     }
 }

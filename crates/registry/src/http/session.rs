@@ -9,7 +9,7 @@ use super::Inner;
 use super::challenge::Challenge;
 use super::token::{TokenKey, authorize, retry_after};
 use super::transport::{Answer, Limit, Request};
-use crate::credentials::{Credential, Credentials};
+use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::{Capped, Object};
 use crate::egress::Reach;
 use crate::error::{At, Error};
@@ -40,6 +40,8 @@ pub(super) struct Question {
     pub(super) method: Method,
     pub(super) url: reqwest::Url,
     pub(super) accept: String,
+    /// What is asked for only if it is no longer the one with this `ETag`.
+    pub(super) unless: Option<HeaderValue>,
     pub(super) limit: Limit,
 }
 
@@ -47,6 +49,8 @@ pub(super) struct Question {
 pub(super) enum Reply {
     /// 200, with the body.
     Found(Answer),
+    /// 304: it still is the one that the question excepted.
+    Unchanged,
     /// 404, with the registry's error code if it is a known one.
     Missing {
         /// The code.
@@ -57,8 +61,8 @@ pub(super) enum Reply {
 }
 
 impl Inner {
-    /// Asks with each credential that applies, most specific first, until the registry does not refuse it; without
-    /// any, anonymously.
+    /// Asks with each credential that applies, most specific first, until the registry does not refuse it, and then with
+    /// the operator's cloud identity; without any of them, anonymously.
     ///
     /// # Errors
     /// Every status except 200, 404, 405 and 501 is a typed error.
@@ -69,26 +73,55 @@ impl Inner {
         credentials: &Credentials,
         question: &Question,
     ) -> Result<Reply, Error> {
-        let mut candidates: Vec<Option<&Credential>> =
-            credentials.for_repository(&endpoint.repository).into_iter().map(Some).collect();
+        let mut candidates: Vec<&Credential> = credentials.for_repository(&endpoint.repository);
         if credentials.is_operator_included() {
-            candidates.extend(endpoint.operator_credential.as_ref().map(Some));
+            candidates.extend(endpoint.operator_credential.as_ref());
         }
         candidates.truncate(MAX_CREDENTIALS_TRIED);
-        if candidates.is_empty() {
-            candidates.push(None);
-        }
         let mut refusal = None;
-        for credential in candidates {
-            match self.ask_as(at, endpoint, credential, question).await {
+        for credential in &candidates {
+            match self.ask_as(at, endpoint, Some(credential), question).await {
                 Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => refusal = Some(error),
                 other => return other,
             }
         }
-        Err(refusal.unwrap_or_else(|| unauthorized(at, "no credential")))
+        if credentials.is_operator_included()
+            && let Some(credential) = self.cloud_credential(endpoint).await?
+        {
+            let asked = self.ask_as(at, endpoint, Some(&credential), question).await;
+            if matches!(asked, Err(Error::Unauthorized { .. })) {
+                self.cloud_credentials.forget(&endpoint.host().to_owned());
+            }
+            return asked;
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.ask_as(at, endpoint, None, question).await,
+        }
     }
 
     async fn ask_as(
+        &self,
+        at: &At,
+        endpoint: &Endpoint,
+        credential: Option<&Credential>,
+        question: &Question,
+    ) -> Result<Reply, Error> {
+        let throttle = (endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential));
+        if let Err(wait) = self.throttled.check(&throttle) {
+            return Err(Error::Throttled { at: at.clone(), retry_after: Some(wait) });
+        }
+        let asked = self.ask_and_authorize(at, endpoint, credential, question).await;
+        match &asked {
+            Err(Error::Throttled { retry_after, .. }) => self.throttled.failed(&throttle, *retry_after),
+            Err(Error::Unavailable { retry_after: Some(wish), .. }) => self.throttled.failed(&throttle, Some(*wish)),
+            Err(_) => {}
+            Ok(_) => self.throttled.answered(&throttle),
+        }
+        asked
+    }
+
+    async fn ask_and_authorize(
         &self,
         at: &At,
         endpoint: &Endpoint,
@@ -100,7 +133,7 @@ impl Inner {
         let answer = self.exchange(at, question, recalled).await?;
         // A 401 from where a redirect led is not our registry's challenge.
         if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign {
-            return reply(at, answer);
+            return reply(at, question, answer);
         }
         self.tokens.forget(&key);
         let challenge = Challenge::find(&answer.headers)
@@ -108,9 +141,9 @@ impl Inner {
         let authorization = authorize(&self.transport, &self.registries, endpoint, credential, &challenge).await?;
         let answer = self.exchange(at, question, Some(authorization.header.clone())).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
-            self.tokens.remember(key, authorization);
+            self.tokens.remember(key, authorization.header, authorization.life);
         }
-        reply(at, answer)
+        reply(at, question, answer)
     }
 
     async fn exchange(
@@ -124,8 +157,10 @@ impl Inner {
             url: question.url.clone(),
             accept: question.accept.clone(),
             authorization,
+            unless: question.unless.clone(),
             form: None,
             reach: Reach::Registry,
+            led_by: None,
             limit: question.limit,
             redirects: MAX_REDIRECTS,
         };
@@ -134,11 +169,13 @@ impl Inner {
 }
 
 /// Sorts statuses into what may be read and what is an error. No error ever becomes an empty list.
-fn reply(at: &At, answer: Answer) -> Result<Reply, Error> {
+fn reply(at: &At, question: &Question, answer: Answer) -> Result<Reply, Error> {
     let code = error_code(&answer.body);
     let detail = |fallback: &str| code.map_or_else(|| fallback.to_owned(), str::to_owned);
     match answer.status {
         StatusCode::OK => Ok(Reply::Found(answer)),
+        // Only who was asked so may say so.
+        StatusCode::NOT_MODIFIED if question.unless.is_some() && !answer.is_foreign => Ok(Reply::Unchanged),
         StatusCode::NOT_FOUND => Ok(Reply::Missing { code }),
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(Reply::Unsupported),
         StatusCode::UNAUTHORIZED => Err(unauthorized(at, &detail("registry refused the credential"))),

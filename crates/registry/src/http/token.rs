@@ -3,15 +3,12 @@
 //!
 //! Source: the distribution project's "Token Authentication Specification" and "`OAuth2` Token Authentication".
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::challenge::Challenge;
 use super::transport::{Answer, Limit, Request, Transport};
@@ -19,9 +16,7 @@ use crate::credentials::{Credential, CredentialKey};
 use crate::descriptor::Object;
 use crate::egress::Reach;
 use crate::error::{At, Error, Operation};
-use crate::limits::{
-    DEFAULT_TOKEN_LIFE, MAX_REMEMBERED, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES,
-};
+use crate::limits::{DEFAULT_TOKEN_LIFE, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES};
 use crate::mirrors::{Endpoint, RegistriesConfig, host_of};
 
 /// How long before its end a token is no longer used: a request that starts with it must also end with it.
@@ -47,40 +42,11 @@ impl TokenKey {
     }
 }
 
-/// Authorizations that worked, each until its end.
-#[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<TokenKey, (Authorization, Instant)>>);
-
 /// An `Authorization` header, marked as sensitive, and how long it is good.
 #[derive(Clone)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
-    life: Duration,
-}
-
-impl Tokens {
-    pub(super) fn recall(&self, key: &TokenKey) -> Option<HeaderValue> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(key).filter(|(_, end)| *end > Instant::now()).map(|(token, _)| token.header.clone())
-    }
-
-    pub(super) fn remember(&self, key: TokenKey, authorization: Authorization) {
-        let now = Instant::now();
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() >= MAX_REMEMBERED {
-            tokens.retain(|_, (_, end)| *end > now);
-        }
-        if tokens.len() >= MAX_REMEMBERED {
-            tokens.clear();
-        }
-        if let Some(end) = now.checked_add(authorization.life) {
-            tokens.insert(key, (authorization, end));
-        }
-    }
-
-    pub(super) fn forget(&self, key: &TokenKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
+    pub(super) life: Duration,
 }
 
 /// Meets a challenge.
@@ -104,7 +70,9 @@ pub(super) async fn authorize(
         (Challenge::Bearer { realm, service, scope }, _) => {
             let (url, reach) = check_realm(transport, registries, &at, endpoint, realm)?;
             let scope = pull_scope(scope.as_deref(), endpoint.repository.path());
-            let request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
+            let mut request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
+            let is_own = request.url.origin() == endpoint.base().origin();
+            request.led_by = (!is_own).then(|| endpoint.base().clone());
             fetch(transport, &at, request).await
         }
     }
@@ -168,15 +136,17 @@ fn token_request(
         url,
         accept: "application/json".to_owned(),
         authorization,
+        unless: None,
         form,
         reach,
+        led_by: None,
         limit: Limit { bytes: MAX_TOKEN_RESPONSE_BYTES, what: "token response" },
         redirects: 0,
     })
 }
 
 /// `application/x-www-form-urlencoded`, by way of a URL's query.
-fn encode(parameters: &[(&str, &str)]) -> String {
+pub(super) fn encode(parameters: &[(&str, &str)]) -> String {
     Url::parse_with_params("http://form.invalid/", parameters)
         .ok()
         .and_then(|url| url.query().map(str::to_owned))
@@ -207,7 +177,7 @@ async fn fetch(transport: &Transport, at: &At, request: Request) -> Result<Autho
     Ok(Authorization { header: sensitive(at, &format!("Bearer {token}"))?, life })
 }
 
-fn check_token_status(at: &At, server: &str, answer: &Answer) -> Result<(), Error> {
+pub(super) fn check_token_status(at: &At, server: &str, answer: &Answer) -> Result<(), Error> {
     match answer.status {
         StatusCode::OK => Ok(()),
         // Token servers answer 400 to a refresh token that has ended (RFC 6749, section 5.2).
@@ -227,10 +197,21 @@ fn check_token_status(at: &At, server: &str, answer: &Answer) -> Result<(), Erro
     }
 }
 
-/// `Retry-After` in seconds, cut to [`MAX_RETRY_AFTER`]. The form with a date is not read: it would need a clock.
+/// `Retry-After`, cut to [`MAX_RETRY_AFTER`]: in seconds, or as a date, which is held against the answer's own `Date`, so
+/// that no clock is needed.
 pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let text = |name| answer.headers.get(name)?.to_str().ok().map(str::trim);
+    let wish = text(RETRY_AFTER)?;
+    let seconds = match wish.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => u64::try_from(http_date(wish)?.saturating_sub(http_date(text(DATE)?)?)).unwrap_or(0),
+    };
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// Seconds of the Unix epoch.
+fn http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second())
 }
 
 fn basic(at: &At, username: &str, password: &str) -> Result<HeaderValue, Error> {

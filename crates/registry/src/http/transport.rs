@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH, LOCATION,
 };
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
+use tokio::time::Instant;
 
-use super::Timeouts;
-use crate::egress::{Guard, GuardedResolver, NameLookup, Reach, Refusal};
+use super::body::{Pace, Room};
+use super::clients::Clients;
+use super::patience::Patience;
+use crate::egress::{Guard, Reach, Refusal};
 use crate::error::{At, Error, printable};
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LIST_BYTES};
+use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES};
 use crate::mirrors::host_of;
+use crate::proxies::host_and_port;
 
 /// How many bytes are set aside before a body says how long it is.
 const FIRST_CHUNK: usize = 16 * 1024;
@@ -28,9 +32,13 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) accept: String,
     pub(super) authorization: Option<HeaderValue>,
+    /// The `If-None-Match` header.
+    pub(super) unless: Option<HeaderValue>,
     /// An `application/x-www-form-urlencoded` body.
     pub(super) form: Option<String>,
     pub(super) reach: Reach,
+    /// The registry that led to this URL, if it is not the registry's own.
+    pub(super) led_by: Option<Url>,
     pub(super) limit: Limit,
     pub(super) redirects: usize,
 }
@@ -51,33 +59,18 @@ pub(super) struct Answer {
     pub(super) is_foreign: bool,
 }
 
-/// The HTTP clients, one for each reach: see [`crate::egress`].
+/// Requests and what is checked before each of them.
 pub(super) struct Transport {
-    named: Client,
-    registry: Client,
-    foreign: Client,
+    clients: Clients,
     guard: Arc<Guard>,
     total: Duration,
+    /// Hosts that do not answer, by origin.
+    silent: Patience<String>,
 }
 
 impl Transport {
-    /// # Errors
-    /// What the HTTP client says.
-    pub(super) fn new(
-        guard: Arc<Guard>,
-        names: &Arc<dyn NameLookup>,
-        timeouts: Timeouts,
-        user_agent: &str,
-    ) -> Result<Self, String> {
-        install_crypto();
-        let client = |reach| client(&guard, names, reach, timeouts, user_agent);
-        Ok(Self {
-            named: client(Reach::Named)?,
-            registry: client(Reach::Registry)?,
-            foreign: client(Reach::Foreign)?,
-            total: timeouts.total,
-            guard,
-        })
+    pub(super) fn new(guard: Arc<Guard>, clients: Clients, total: Duration) -> Self {
+        Self { clients, guard, total, silent: Patience::with_silence() }
     }
 
     /// Sends `request`, follows its redirects and reads the body, all within the total time limit.
@@ -101,7 +94,9 @@ impl Transport {
             };
             if target.origin() != request.url.origin() {
                 request.authorization = None;
+                request.unless = None;
                 request.reach = Reach::Foreign;
+                request.led_by.get_or_insert_with(|| request.url.clone());
             }
             request.url = target;
         }
@@ -110,11 +105,8 @@ impl Transport {
 
     async fn send(&self, at: &At, request: &Request) -> Result<Response, Error> {
         let reach = self.check(at, &request.url, request.reach)?;
-        let client = match reach {
-            Reach::Named => &self.named,
-            Reach::Registry => &self.registry,
-            Reach::Foreign => &self.foreign,
-        };
+        let client = self.clients.choose(&request.url, reach, request.led_by.as_ref());
+        let client = client.map_err(|what| Error::Unusable { at: at.clone(), what })?;
         let mut builder = client
             .request(request.method.clone(), request.url.clone())
             .header(ACCEPT, &request.accept)
@@ -122,10 +114,30 @@ impl Transport {
         if let Some(authorization) = &request.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
         }
+        if let Some(tag) = &request.unless {
+            builder = builder.header(IF_NONE_MATCH, tag.clone());
+        }
         if let Some(form) = &request.form {
             builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
         }
-        builder.send().await.map_err(|error| failure(at, &request.url, &error))
+        let origin = request.url.origin().ascii_serialization();
+        self.silent.check(&origin).map_err(|wait| not_asked(at, wait))?;
+        match builder.send().await {
+            Ok(response) => {
+                self.silent.answered(&origin);
+                Ok(response)
+            }
+            Err(error) => {
+                let failure = failure(at, &request.url, &error);
+                if matches!(failure, Error::Unavailable { .. }) {
+                    self.silent.failed(&origin, None);
+                }
+                Err(match self.clients.proxy_for(&request.url) {
+                    Some(proxy) => through(proxy, failure),
+                    None => failure,
+                })
+            }
+        }
     }
 
     /// The reach of a URL's host; a literal address is checked here because no name is resolved for it.
@@ -140,6 +152,11 @@ impl Transport {
             return Err(Error::malformed(at, "URL is not an http or https URL without credentials"));
         };
         let reach = self.guard.reach(host, port, asked);
+        if self.clients.proxy_for(url).is_some() {
+            // The proxy resolves the name, so the name itself is all that can be looked at.
+            let refuse = |setting| Error::NameRefused { at: at.clone(), host: with_port(url), setting };
+            Guard::check_name(reach, host).map_err(refuse)?;
+        }
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
             self.guard.check(reach, address).map_err(|setting| refused(at, url, &Refusal { address, setting }))?;
         }
@@ -152,33 +169,6 @@ pub(super) fn install_crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
-}
-
-fn client(
-    guard: &Arc<Guard>,
-    names: &Arc<dyn NameLookup>,
-    reach: Reach,
-    timeouts: Timeouts,
-    user_agent: &str,
-) -> Result<Client, String> {
-    let builder = || {
-        let resolver = GuardedResolver { guard: Arc::clone(guard), reach, names: Arc::clone(names) };
-        Client::builder()
-            .user_agent(user_agent)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(timeouts.connect)
-            .read_timeout(timeouts.read)
-            .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
-            .dns_resolver(resolver)
-    };
-    builder().build().or_else(|error| {
-        // A bare container has no CA certificates; registries over plain HTTP still work there.
-        tracing::warn!(%error, "no CA certificates of this system could be loaded: no https registry will be trusted");
-        builder().tls_certs_only([]).build().map_err(|error| printable(&error.to_string()))
-    })
 }
 
 /// Where a redirect leads, or `None` if the answer is none.
@@ -221,12 +211,20 @@ pub(super) async fn read_body(at: &At, url: &Url, limit: Limit, mut response: Re
     if declared_length(response.headers()).is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
+    let most = declared_length(response.headers()).unwrap_or(limit);
+    let (mut room, mut pace) = (Room::default(), Pace::start());
     let mut body = BytesMut::with_capacity(FIRST_CHUNK.min(usize::try_from(limit).unwrap_or(FIRST_CHUNK)));
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, url, &error))? {
         let total = body.len().saturating_add(chunk.len());
         if u64::try_from(total).map_or(true, |total| total > limit) {
             return Err(too_large());
         }
+        if !pace.keeps_up(chunk.len()) {
+            return Err(Error::unavailable(at, format!("{what} comes too slowly")));
+        }
+        let before = Instant::now();
+        room.make(total, most).await;
+        pace.forgive(before.elapsed());
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
@@ -269,12 +267,31 @@ pub(super) fn failure(at: &At, url: &Url, error: &reqwest::Error) -> Error {
 }
 
 pub(super) fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
-    let port = url.port_or_known_default().map_or(String::new(), |port| format!(":{port}"));
-    let host = match url.port() {
-        Some(_) => host_of(url),
-        None => format!("{}{port}", host_of(url)),
-    };
-    Error::EgressRefused { at: at.clone(), host, address: refusal.address, setting: refusal.setting }
+    Error::EgressRefused { at: at.clone(), host: with_port(url), address: refusal.address, setting: refusal.setting }
+}
+
+fn with_port(url: &Url) -> String {
+    match (url.port(), url.port_or_known_default()) {
+        (None, Some(port)) => format!("{}:{port}", host_of(url)),
+        _ => host_of(url),
+    }
+}
+
+/// The host did not answer a moment ago, and is left alone.
+fn not_asked(at: &At, wait: Duration) -> Error {
+    let detail = "not asked again yet: it did not answer just now".to_owned();
+    Error::Unavailable { at: at.clone(), detail, retry_after: Some(wait) }
+}
+
+/// Says of a failed connection that a proxy was on the way: it is the first thing to look at.
+fn through(proxy: &Url, error: Error) -> Error {
+    match error {
+        Error::Unavailable { at, detail, retry_after } => {
+            let detail = format!("{detail} (through the proxy {})", host_and_port(proxy));
+            Error::Unavailable { at, detail, retry_after }
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Mirror, RegistriesConfig, RegistriesError, WILDCARD, parse_endpoint, ports_of};
+use super::{
+    DOCKER_HUB, DOCKER_HUB_HOST, Mirror, Place, RegistriesConfig, RegistriesError, TlsFiles, TlsSettings, WILDCARD,
+    parse_endpoint, ports_of,
+};
 use crate::credentials::{Credential, decode_auth};
 use crate::limits::MAX_CONFIG_ENTRIES;
 use crate::reference::Repository;
@@ -25,6 +28,9 @@ struct Content {
     mirrors: Option<BTreeMap<String, Option<MirrorEntry>>>,
     #[serde(default)]
     configs: Option<BTreeMap<String, Option<ConfigEntry>>>,
+    /// Ours, and nothing of K3s', which passes over it.
+    #[serde(default)]
+    signatures: Option<BTreeMap<String, Option<Vec<String>>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -124,7 +130,7 @@ fn unknown_fields(tree: &serde_json::Value) -> Vec<String> {
         let names = fields(value).into_iter().map(|(name, _)| name);
         unknown.extend(names.filter(|name| !known.contains(&name.as_str())).map(|name| format!("{path}{name}")));
     };
-    check("", tree, &["mirrors", "configs"]);
+    check("", tree, &["mirrors", "configs", "signatures"]);
     for (registry, mirror) in tree.get("mirrors").map(fields).unwrap_or_default() {
         check(&format!("mirrors[{registry}]."), &mirror, &["endpoint", "rewrite"]);
     }
@@ -142,27 +148,34 @@ fn unknown_fields(tree: &serde_json::Value) -> Vec<String> {
     unknown
 }
 
-impl TryFrom<File> for RegistriesConfig {
-    type Error = RegistriesError;
-
-    fn try_from(file: File) -> Result<Self, Self::Error> {
-        let mirrors = file.content.mirrors.unwrap_or_default();
-        let configs = file.content.configs.unwrap_or_default();
-        for (what, count) in [("mirrors", mirrors.len()), ("configs", configs.len())] {
-            if count > MAX_CONFIG_ENTRIES {
-                return Err(RegistriesError::TooMany { what, limit: MAX_CONFIG_ENTRIES });
-            }
+impl File {
+    /// What the file says, with the content of the files that it names.
+    pub(super) fn into_config(self, files: &TlsFiles) -> Result<RegistriesConfig, RegistriesError> {
+        let mirrors = self.content.mirrors.unwrap_or_default();
+        let configs = self.content.configs.unwrap_or_default();
+        let signatures = self.content.signatures.unwrap_or_default();
+        for (what, count) in [("mirrors", mirrors.len()), ("configs", configs.len()), ("signatures", signatures.len())]
+        {
+            check_count(what, count)?;
         }
-        let mut config = Self::default();
-        config.warnings.extend(file.unknown.iter().map(|field| format!("registries.yaml: {field} is not known")));
+        let mut config = RegistriesConfig::default();
+        config.warnings.extend(self.unknown.iter().map(|field| format!("registries.yaml: {field} is not known")));
         for (registry, entry) in mirrors {
             config.add_mirror(&registry, entry.unwrap_or_default())?;
         }
         for (registry, entry) in configs {
-            config.add_config(&registry, entry.unwrap_or_default())?;
+            config.add_config(&registry, entry.unwrap_or_default(), files)?;
+        }
+        for (registry, places) in signatures {
+            config.add_signatures(&registry, &places.unwrap_or_default())?;
         }
         Ok(config)
     }
+}
+
+fn check_count(what: &'static str, count: usize) -> Result<(), RegistriesError> {
+    let limit = MAX_CONFIG_ENTRIES;
+    if count > limit { Err(RegistriesError::TooMany { what, limit }) } else { Ok(()) }
 }
 
 impl RegistriesConfig {
@@ -170,16 +183,15 @@ impl RegistriesConfig {
         let registry = if registry == WILDCARD { WILDCARD.to_owned() } else { self.name_registry(registry)? };
         let texts = entry.endpoint.unwrap_or_default();
         let rules = entry.rewrite.map(|rewrites| rewrites.0).unwrap_or_default();
-        for (what, count) in [("endpoints", texts.len()), ("rewrite rules", rules.len())] {
-            if count > MAX_CONFIG_ENTRIES {
-                return Err(RegistriesError::TooMany { what, limit: MAX_CONFIG_ENTRIES });
-            }
-        }
+        check_count("endpoints", texts.len())?;
+        check_count("rewrite rules", rules.len())?;
         let mut mirror = Mirror::default();
         for text in texts {
             let endpoint = parse_endpoint(&registry, &text)?;
-            self.name(&endpoint);
-            mirror.endpoints.push(endpoint);
+            // K3s asks an endpoint once, however often it stands there.
+            if !mirror.endpoints.contains(&endpoint) {
+                mirror.endpoints.push(endpoint);
+            }
         }
         for (pattern, replacement) in rules {
             let pattern =
@@ -190,14 +202,65 @@ impl RegistriesConfig {
         Ok(())
     }
 
-    fn add_config(&mut self, registry: &str, entry: ConfigEntry) -> Result<(), RegistriesError> {
-        let registry = self.name_registry(registry)?;
+    fn add_config(&mut self, registry: &str, entry: ConfigEntry, files: &TlsFiles) -> Result<(), RegistriesError> {
+        let is_wildcard = registry == WILDCARD;
+        let registry = if is_wildcard { WILDCARD.to_owned() } else { self.name_registry(registry)? };
         if let Some(tls) = entry.tls {
-            self.warn_of_tls(&registry, &tls);
+            self.add_tls(&registry, &tls, files)?;
         }
-        if let Some(credential) = entry.auth.map(|auth| auth.credential(&registry)).transpose()?.flatten() {
+        let Some(credential) = entry.auth.map(|auth| auth.credential(&registry)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        if is_wildcard {
+            // Any pod's image names a registry. containerd does not use it either.
+            self.warnings.push(
+                "registries.yaml: configs[*].auth has no effect: it would be given to every registry that a pod names"
+                    .to_owned(),
+            );
+        } else {
             self.credentials.insert(registry, credential);
         }
+        Ok(())
+    }
+
+    fn add_tls(&mut self, registry: &str, tls: &TlsEntry, files: &TlsFiles) -> Result<(), RegistriesError> {
+        let path = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let paths = [path(&tls.ca_file), path(&tls.cert_file), path(&tls.key_file)];
+        let is_unchecked = tls.insecure_skip_verify.unwrap_or(false);
+        let settings = TlsSettings::read(registry, files, paths.each_ref().map(Option::as_deref), is_unchecked)?;
+        if is_unchecked {
+            self.warnings.push(format!(
+                "registries.yaml: configs[{registry}].tls.insecure_skip_verify is true: whoever is on the way can pose as \
+                 this registry and read its password"
+            ));
+        }
+        if settings == TlsSettings::default() {
+            return Ok(());
+        }
+        if registry == WILDCARD {
+            return self.tls.set_default(settings);
+        }
+        let mut hosts = ports_of(registry)?;
+        if registry == DOCKER_HUB {
+            hosts.extend(ports_of(DOCKER_HUB_HOST)?);
+        }
+        self.tls.insert(hosts, settings)
+    }
+
+    fn add_signatures(&mut self, registry: &str, texts: &[String]) -> Result<(), RegistriesError> {
+        let registry = if registry == WILDCARD { WILDCARD.to_owned() } else { self.name_registry(registry)? };
+        check_count("places of signatures", texts.len())?;
+        let places = texts.iter().map(|text| {
+            let place = place(text).ok_or_else(|| RegistriesError::Signatures { registry: registry.clone() })?;
+            if let Place::Repository(other) = &place {
+                self.named.extend(ports_of(other.registry())?);
+            } else if let Place::Below { registry, .. } = &place {
+                self.named.extend(ports_of(registry)?);
+            }
+            Ok(place)
+        });
+        let places = places.collect::<Result<_, RegistriesError>>()?;
+        self.signatures.insert(registry, places);
         Ok(())
     }
 
@@ -207,19 +270,26 @@ impl RegistriesConfig {
         self.named.extend(ports_of(&canonical)?);
         Ok(canonical)
     }
+}
 
-    fn warn_of_tls(&mut self, registry: &str, tls: &TlsEntry) {
-        let fields = [
-            ("cert_file", tls.cert_file.is_some()),
-            ("key_file", tls.key_file.is_some()),
-            ("ca_file", tls.ca_file.is_some()),
-            ("insecure_skip_verify", tls.insecure_skip_verify.unwrap_or(false)),
-        ];
-        for (field, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
-            self.warnings
-                .push(format!("registries.yaml: configs[{registry}].tls.{field} is not supported and has no effect"));
-        }
+/// `origin`, `host/path` or `host/path/*`. A repository is written in full, so that a forgotten host is no path of
+/// Docker Hub.
+fn place(text: &str) -> Option<Place> {
+    if text == "origin" {
+        return Some(Place::Origin);
     }
+    let (host, path) = text.split_once('/')?;
+    if !(host.contains(['.', ':']) || host == "localhost") {
+        return None;
+    }
+    if let Some(prefix) = path.strip_suffix('*') {
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            return None;
+        }
+        let checked = Repository::at(host, &format!("{prefix}x")).ok()?;
+        return Some(Place::Below { registry: checked.registry().to_owned(), prefix: prefix.to_owned() });
+    }
+    Repository::at(host, path).ok().map(Place::Repository)
 }
 
 impl AuthEntry {

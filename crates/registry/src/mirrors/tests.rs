@@ -50,16 +50,107 @@ fn a_malformed_file_is_refused_with_the_field_and_without_its_content() {
 }
 
 #[test]
-fn an_unknown_field_and_an_unsupported_one_are_warned_of() {
+fn a_field_that_is_not_known_and_a_setting_that_is_dangerous_are_warned_of() {
     let config = parse(
-        "mirrors: {a.test: {endpoints: [x]}}\nextra: 1\nconfigs: {b.test: {tls: {ca_file: /x, insecure_skip_verify: true}, auth: {user: x}}}",
+        "mirrors: {a.test: {endpoints: [x]}}\nextra: 1\nconfigs: {b.test: {tls: {insecure_skip_verify: true}, auth: {user: x}}, \
+         '*': {auth: {username: joe, password: hunter2}}}",
     );
     let warnings = config.warnings().join("\n");
-    for field in
-        ["extra", "mirrors[a.test].endpoints", "configs[b.test].auth.user", "tls.ca_file", "tls.insecure_skip_verify"]
-    {
+    for field in [
+        "extra",
+        "mirrors[a.test].endpoints",
+        "configs[b.test].auth.user",
+        "tls.insecure_skip_verify",
+        "configs[*].auth",
+    ] {
         assert!(warnings.contains(field), "{field} in {warnings}");
     }
+    assert!(!warnings.contains("hunter2"), "{warnings}");
+    let endpoints = config.endpoints(&"evil.test/app".parse().unwrap());
+    assert!(endpoints[0].operator_credential.is_none(), "a wildcard is no leave to give the password to anybody");
+}
+
+#[test]
+fn an_endpoint_is_understood_as_k3s_understands_it() {
+    for (text, expected) in [
+        ("m.test", "https://m.test/v2"),
+        ("m.test:5000", "https://m.test:5000/v2"),
+        ("http://m.test", "http://m.test/v2"),
+        ("https://m.test/", "https://m.test/v2"),
+        ("https://m.test/v2", "https://m.test/v2"),
+        ("https://m.test/v2/", "https://m.test/v2"),
+        ("https://m.test/Repository/docker_Proxy~1", "https://m.test/Repository/docker_Proxy~1"),
+        ("localhost:5000", "http://localhost:5000/v2"),
+        ("localhost:443", "https://localhost/v2"),
+        ("localhost", "https://localhost/v2"),
+        ("127.0.0.2:5000", "http://127.0.0.2:5000/v2"),
+        ("[::1]:5000", "http://[::1]:5000/v2"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000/v2"),
+    ] {
+        assert_eq!(parse_endpoint("a.test", text).unwrap().as_str(), expected, "{text}");
+    }
+    let twice = parse("mirrors: {a.test: {endpoint: [m.test, 'https://m.test/v2']}}");
+    assert_eq!(urls(&twice, "a.test/b").len(), 2, "once, and the registry itself");
+}
+
+#[test]
+fn an_endpoint_on_a_nodes_loopback_is_left_out_with_a_warning_and_is_not_named() {
+    let yaml = "mirrors: {'*': {endpoint: ['https://127.0.0.1:6443', 'localhost:5000', 'https://m.test']}, \
+                '127.0.0.1:5001': {endpoint: ['http://127.0.0.1:5001']}}";
+    let mut config = parse(yaml);
+    config.leave_out_loopback(&[]);
+    assert_eq!(urls(&config, "a.test/b").len(), 2, "{:?}", urls(&config, "a.test/b"));
+    assert_eq!(config.warnings().len(), 2, "{:?}", config.warnings());
+    assert!(config.warnings()[0].contains("127.0.0.1:6443"), "{:?}", config.warnings());
+    let named: Vec<_> = config.named().collect();
+    assert!(!named.contains(&("127.0.0.1".to_owned(), 6443)) && named.contains(&("127.0.0.1".to_owned(), 5001)));
+    assert_eq!(urls(&config, "127.0.0.1:5001/b"), ["http://127.0.0.1:5001/v2/b/manifests/v1"]);
+    let mut allowed = parse(yaml);
+    allowed.leave_out_loopback(&["127.0.0.0/8".parse().unwrap()]);
+    assert_eq!(urls(&allowed, "a.test/b").len(), 4);
+}
+
+#[test]
+fn an_entry_of_signatures_that_is_no_place_is_refused() {
+    for place in
+        ["Origin", "", "sigs", "team/sigs", "sigs.test/", "sigs.test/a*", "sigs.test/a:v1", "https://sigs.test/a"]
+    {
+        let error = RegistriesConfig::parse(format!("signatures: {{a.test: ['{place}']}}").as_bytes()).unwrap_err();
+        assert_eq!(error, RegistriesError::Signatures { registry: "a.test".to_owned() }, "{place}");
+    }
+}
+
+#[test]
+fn signatures_are_looked_for_in_the_places_that_the_file_names_after_the_endpoints() {
+    let places = |yaml: &str, is_closed: bool| {
+        let mut config = parse(yaml);
+        if is_closed {
+            config.disable_origins();
+        }
+        let (endpoints, is_last_word) = config.signature_endpoints(&"a.test/team/app".parse().unwrap());
+        let urls: Vec<String> = endpoints.iter().map(|endpoint| endpoint.url("x", "y").to_string()).collect();
+        (urls, is_last_word)
+    };
+    let mirror = "https://m.test/v2/team/app/x/y?ns=a.test";
+    let origin = "https://a.test/v2/team/app/x/y";
+    let mirrors = "mirrors: {a.test: {endpoint: [m.test]}}\n";
+    let with = |signatures: &str| format!("{mirrors}signatures: {signatures}");
+    for (yaml, is_closed, expected, is_last_word) in [
+        (mirrors.to_owned(), false, vec![mirror, origin], true),
+        (mirrors.to_owned(), true, vec![mirror], false),
+        (with("{a.test: []}"), true, vec![mirror], true),
+        (with("{a.test: [origin]}"), true, vec![mirror, origin], true),
+        (with("{a.test: [origin]}"), false, vec![mirror, origin], true),
+        (with("{'*': [sigs.test/all]}"), true, vec![mirror, "https://sigs.test/v2/all/x/y"], true),
+        (with("{a.test: ['sigs.test/of/*']}"), true, vec![mirror, "https://sigs.test/v2/of/team/app/x/y"], true),
+        (with("{a.test: ['sigs.test/*']}"), true, vec![mirror, "https://sigs.test/v2/team/app/x/y"], true),
+        (with("{other.test: [sigs.test/all]}"), true, vec![mirror], false),
+    ] {
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(places(&yaml, is_closed), (expected, is_last_word), "{yaml} closed {is_closed}");
+    }
+    let named: Vec<_> = parse("signatures: {a.test: [sigs.test/all]}").named().collect();
+    assert!(named.contains(&("sigs.test".to_owned(), 443)));
 }
 
 #[test]
@@ -135,6 +226,11 @@ fn credentials_belong_to_the_endpoints_host_alone() {
     assert_eq!(credentials, [Some(joe), None]);
     let hub = config.endpoints(&"nginx".parse().unwrap()).remove(0).operator_credential;
     assert_eq!(hub, Some(Credential::Basic { username: "joe".to_owned(), password: "s:3cret".to_owned() }));
+    let both = parse(
+        "configs: {docker.io: {auth: {username: name, password: x}}, registry-1.docker.io: {auth: {username: host, password: x}}}",
+    );
+    let hub = both.endpoints(&"nginx".parse().unwrap()).remove(0).operator_credential;
+    assert!(matches!(hub, Some(Credential::Basic { username, .. }) if username == "host"));
     assert!(!format!("{config:?}").contains("0123"));
 }
 

@@ -2,10 +2,13 @@
 //! A small, well-behaved registry with one signed image, from which each test departs in one point.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use sealwatch_registry::egress::Lookup;
 use sealwatch_registry::{
-    Algorithm, Credentials, Descriptor, Digest, HttpRegistry, RegistriesConfig, RegistryOptions, Repository, Timeouts,
+    Algorithm, Credentials, Descriptor, Digest, HttpRegistry, NameLookup, RegistriesConfig, RegistryOptions,
+    Repository, Timeouts,
 };
 use serde_json::json;
 
@@ -119,6 +122,16 @@ pub(crate) fn client(servers: &[&Server]) -> HttpRegistry {
 
 pub(crate) fn configured(registries: RegistriesConfig) -> HttpRegistry {
     HttpRegistry::new(RegistryOptions { registries, timeouts: TIMEOUTS, ..RegistryOptions::default() }).unwrap()
+}
+
+/// How somebody without a say in it names a host: with an address that a test chooses.
+pub(crate) struct Names(pub(crate) Vec<(&'static str, IpAddr)>);
+
+impl NameLookup for Names {
+    fn lookup(&self, name: &str) -> Lookup {
+        let found: Vec<IpAddr> = self.0.iter().filter(|(known, _)| *known == name).map(|(_, ip)| *ip).collect();
+        Box::pin(async move { Ok(found) })
+    }
 }
 
 pub(crate) fn app(server: &Server) -> Repository {

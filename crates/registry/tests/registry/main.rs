@@ -3,12 +3,18 @@
 
 mod auth;
 mod bodies;
+mod citizenship;
+mod cloud;
 mod egress;
 mod fixture;
+mod hostile;
 mod layout;
 mod mirrors;
 mod plain;
+mod proxies;
 mod redirects;
 mod referrers;
 mod resolve;
 mod scripted;
+mod secrets;
+mod tls;

@@ -65,8 +65,65 @@ async fn a_mirror_without_signatures_and_an_origin_out_of_reach_is_not_no_signat
     let subject = Signed::new().subject();
     let error = client.referrers(&repository(), &subject, NOTATION, &anonymous()).await.unwrap_err();
     assert!(matches!(&error, Error::SignaturesNotMirrored { mirror, .. } if *mirror == unsigned.host()), "{error}");
+    for remedy in ["oras cp -r", "signatures", "--registries"] {
+        assert!(error.to_string().contains(remedy), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_without_signatures_is_not_no_signatures_where_the_origin_may_not_be_asked() {
+    let unsigned = unsigned().await;
+    let subject = Signed::new().subject();
     let closed = configured(mirrored(&[&unsigned], true));
-    assert_eq!(closed.referrers(&repository(), &subject, NOTATION, &anonymous()).await.unwrap(), []);
+    let error = closed.referrers(&repository(), &subject, NOTATION, &anonymous()).await.unwrap_err();
+    assert!(matches!(&error, Error::SignaturesNotMirrored { .. }), "{error}");
+    assert!(error.to_string().contains("--disable-default-registry-endpoint"), "{error}");
+    // Unless the file says that the mirror's word is the last one.
+    let yaml = format!(
+        "mirrors: {{registry.test: {{endpoint: ['http://{}']}}}}\nsignatures: {{registry.test: []}}",
+        unsigned.host()
+    );
+    let mut final_word = RegistriesConfig::parse(yaml.as_bytes()).unwrap();
+    final_word.disable_origins();
+    let list = configured(final_word).referrers(&repository(), &subject, NOTATION, &anonymous()).await.unwrap();
+    assert_eq!(list, []);
+}
+
+#[tokio::test]
+async fn signatures_in_another_repository_are_found_and_fetched_there() {
+    let signed = Signed::new();
+    let unsigned = {
+        let signed = signed.clone();
+        Server::start("127.0.0.1", move |seen: &Seen| match seen.path() {
+            path if path == signed.image_path() => signed.answer(seen),
+            path if path == signed.referrers_path() => list(&[]),
+            _ => Script::error(404, "MANIFEST_UNKNOWN"),
+        })
+        .await
+    };
+    let elsewhere = {
+        let signed = signed.clone();
+        Server::start("127.0.0.2", move |seen: &Seen| {
+            let moved = Seen { target: seen.target.replace("/v2/signatures/app/", "/v2/app/"), ..seen.clone() };
+            signed.answer(&moved)
+        })
+        .await
+    };
+    let (host, other) = (unsigned.host(), elsewhere.host());
+    let yaml = format!(
+        "mirrors: {{registry.test: {{endpoint: ['http://{host}']}}, '{other}': {{endpoint: ['http://{other}']}}}}\n\
+         signatures: {{registry.test: ['{other}/signatures/*']}}"
+    );
+    let mut registries = RegistriesConfig::parse(yaml.as_bytes()).unwrap();
+    registries.disable_origins();
+    let client = configured(registries);
+    // A pull secret for the other place is given to it, and to nobody else.
+    let joe = login(&[(&other, "joe", "s3cret")]);
+    let found = client.referrers(&repository(), &signed.subject(), NOTATION, &joe).await.unwrap();
+    let bytes = client.manifest(&repository(), &found[0], &joe).await.unwrap();
+    assert_eq!(bytes, signed.signature);
+    let key = |credentials| client.credential_key(&repository(), &credentials);
+    assert_ne!(key(joe), key(anonymous()), "what was shown to joe there is not for everybody");
 }
 
 #[tokio::test]

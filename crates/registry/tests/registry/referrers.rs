@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-use sealwatch_registry::{Descriptor, Error, Registry};
+use std::sync::{Arc, Mutex};
+
+use sealwatch_registry::{Descriptor, Error, HttpRegistry, RegistriesConfig, Registry};
 use serde_json::json;
 
-use crate::fixture::{INDEX, MANIFEST, NOTATION, Signed, anonymous, app, client, digest, list, login};
+use crate::fixture::{INDEX, MANIFEST, NOTATION, Signed, anonymous, app, client, configured, digest, list, login};
 use crate::scripted::{Script, Seen, Server};
 
 /// What listing the referrers of the signed image gives, and what was asked.
@@ -135,13 +137,184 @@ async fn an_empty_answer_of_the_api_and_an_error_at_the_tag_is_not_no_signatures
     }
 }
 
+/// A registry with the Referrers API that can be told what it lists there and under the tag.
+#[derive(Clone, Default)]
+struct Lists(Arc<Mutex<(Vec<serde_json::Value>, Vec<serde_json::Value>)>>);
+
+impl Lists {
+    fn api(&self, entries: &[serde_json::Value]) {
+        self.0.lock().unwrap().0 = entries.to_vec();
+    }
+
+    fn tag(&self, entries: &[serde_json::Value]) {
+        self.0.lock().unwrap().1 = entries.to_vec();
+    }
+
+    async fn start(&self) -> Server {
+        let (lists, signed) = (self.clone(), Signed::new());
+        Server::start("127.0.0.1", move |seen: &Seen| {
+            let (api, tag) = lists.0.lock().unwrap().clone();
+            match seen.path() {
+                path if path == signed.referrers_path() => list(&api),
+                path if path == signed.tag_path() && !tag.is_empty() => list(&tag),
+                _ => signed.answer(seen),
+            }
+        })
+        .await
+    }
+}
+
+/// How many signatures a look finds, and how many requests it takes.
+async fn look(client: &HttpRegistry, server: &Server) -> (usize, usize) {
+    server.forget();
+    let found = client.referrers(&app(server), &Signed::new().subject(), NOTATION, &anonymous()).await.unwrap();
+    (found.len(), server.seen().len())
+}
+
 #[tokio::test]
-async fn an_unsigned_image_takes_two_requests_beside_its_head() {
-    let (result, lines) =
-        list_with(|seen, signed| if seen.path() == signed.referrers_path() { list(&[]) } else { signed.answer(seen) })
-            .await;
-    assert_eq!(result.unwrap(), []);
-    assert_eq!(lines.len(), 2, "{lines:?}");
+async fn an_unsigned_image_takes_two_requests_beside_its_head_and_one_in_a_steady_pass() {
+    let server = Lists::default().start().await;
+    let client = client(&[&server]);
+    assert_eq!(look(&client, &server).await, (0, 2));
+    assert_eq!(look(&client, &server).await, (0, 1));
+    assert_eq!(server.lines().len(), 1);
+    assert!(server.lines()[0].contains("/referrers/"), "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn a_signature_under_the_tag_alone_is_asked_for_there_from_then_on() {
+    let lists = Lists::default();
+    lists.tag(&many(1, 0));
+    let server = lists.start().await;
+    let client = client(&[&server]);
+    assert_eq!(look(&client, &server).await, (1, 2));
+    assert_eq!(look(&client, &server).await, (1, 1));
+    lists.tag(&many(2, 0));
+    assert_eq!(look(&client, &server).await, (2, 1));
+    // It is gone from there: everything is looked at again.
+    lists.tag(&[]);
+    lists.api(&many(3, 0));
+    let (found, requests) = look(&client, &server).await;
+    assert_eq!((found, requests), (3, 2));
+    assert_eq!(look(&client, &server).await, (3, 1));
+}
+
+#[tokio::test]
+async fn a_list_that_became_empty_is_looked_for_everywhere_before_it_is_believed() {
+    let lists = Lists::default();
+    lists.api(&many(1, 0));
+    let server = lists.start().await;
+    let client = client(&[&server]);
+    assert_eq!(look(&client, &server).await, (1, 1));
+    lists.api(&[]);
+    lists.tag(&many(1, 0));
+    assert_eq!(look(&client, &server).await.0, 1);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_fresh_look_gets_a_first_one() {
+    let lists = Lists::default();
+    let server = lists.start().await;
+    let client = client(&[&server]);
+    assert_eq!(look(&client, &server).await, (0, 2));
+    lists.tag(&many(1, 0));
+    assert_eq!(look(&client, &server).await, (0, 1));
+    client.look_anew(&app(&server), &digest(b"another image"));
+    assert_eq!(look(&client, &server).await, (0, 1));
+    client.look_anew(&app(&server), &Signed::new().subject());
+    assert_eq!(look(&client, &server).await, (1, 2));
+}
+
+#[tokio::test]
+async fn what_one_tenant_found_is_no_shortcut_for_another() {
+    let server = Lists::default().start().await;
+    let client = client(&[&server]);
+    assert_eq!(look(&client, &server).await, (0, 2));
+    server.forget();
+    let joe = login(&[(&server.host(), "joe", "s3cret")]);
+    client.referrers(&app(&server), &Signed::new().subject(), NOTATION, &joe).await.unwrap();
+    assert_eq!(server.seen().len(), 2, "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn a_mirror_that_lists_nothing_is_asked_for_the_tag_at_each_look() {
+    let lists = Lists::default();
+    let server = lists.start().await;
+    let yaml =
+        format!("mirrors: {{registry.test: {{endpoint: ['http://{}']}}}}\nsignatures: {{'*': []}}", server.host());
+    let mut registries = RegistriesConfig::parse(yaml.as_bytes()).unwrap();
+    registries.disable_origins();
+    let client = configured(registries);
+    let look = async || {
+        let repository = "registry.test/app".parse().unwrap();
+        client.referrers(&repository, &Signed::new().subject(), NOTATION, &anonymous()).await.unwrap().len()
+    };
+    assert_eq!(look().await, 0);
+    lists.tag(&many(1, 0));
+    assert_eq!(look().await, 1, "{:?}", server.lines());
+}
+
+/// A registry that answers with this `ETag` and keeps to `If-None-Match`.
+async fn tagged(by_tag: bool, etag: &'static str, entries: Arc<Mutex<usize>>) -> Server {
+    let signed = Signed::new();
+    Server::start("127.0.0.1", move |seen: &Seen| {
+        let is_list = seen.path() == if by_tag { signed.tag_path() } else { signed.referrers_path() };
+        let count = *entries.lock().unwrap();
+        let current = format!("\"{etag}{count}\"");
+        match seen.header("if-none-match") {
+            Some(known) if is_list && known == current => Script::status(304),
+            _ if is_list => list(&many(count, 0)).with("ETag", current),
+            _ => Script::status(404),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_list_that_did_not_change_is_not_sent_again_and_one_that_did_is() {
+    for by_tag in [false, true] {
+        let entries = Arc::new(Mutex::new(2));
+        let server = tagged(by_tag, "v", Arc::clone(&entries)).await;
+        let client = client(&[&server]);
+        assert_eq!(look(&client, &server).await.0, 2);
+        assert_eq!(look(&client, &server).await, (2, 1));
+        assert_eq!(server.seen()[0].header("if-none-match"), Some("\"v2\""));
+        assert_eq!(look(&client, &server).await, (2, 1));
+        *entries.lock().unwrap() = 3;
+        assert_eq!(look(&client, &server).await, (3, 1), "by tag {by_tag}");
+        assert_eq!(look(&client, &server).await, (3, 1));
+        assert_eq!(server.seen()[0].header("if-none-match"), Some("\"v3\""));
+    }
+}
+
+#[tokio::test]
+async fn unchanged_is_no_answer_to_who_did_not_ask_so() {
+    let (result, _) = list_with(|_, _| Script::status(304)).await;
+    assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_large_list_and_one_of_several_pages_are_not_kept() {
+    let entries = Arc::new(Mutex::new(100));
+    let large = tagged(false, "v", entries).await;
+    let client_of_large = client(&[&large]);
+    look(&client_of_large, &large).await;
+    assert_eq!(look(&client_of_large, &large).await, (100, 1));
+    assert_eq!(large.seen()[0].header("if-none-match"), None);
+
+    let signed = Signed::new();
+    let paged = Server::start("127.0.0.1", move |seen: &Seen| {
+        if seen.target.contains("?n=") {
+            return list(&many(1, 1)).with("ETag", "\"b\"");
+        }
+        let next = format!("<{}?n=1>; rel=next", signed.referrers_path());
+        list(&many(1, 0)).with("ETag", "\"a\"").with("Link", next)
+    })
+    .await;
+    let client = client(&[&paged]);
+    look(&client, &paged).await;
+    assert_eq!(look(&client, &paged).await, (2, 2));
+    assert!(paged.seen().iter().all(|seen| seen.header("if-none-match").is_none()));
 }
 
 #[tokio::test]
@@ -214,15 +387,12 @@ async fn a_broken_descriptor_hides_no_good_one_and_alone_is_an_error() {
     assert!(matches!(result, Err(Error::Malformed { .. })), "{result:?}");
 }
 
-/// DS-9.
 #[tokio::test]
-async fn a_hundred_signatures_are_listed_and_one_more_is_too_many() {
-    let (result, _) = list_with(|_, _| list(&many(100, 0))).await;
-    assert_eq!(result.unwrap().len(), 100);
-    let (result, _) = list_with(|_, _| list(&many(101, 0))).await;
-    assert!(matches!(result, Err(Error::LimitExceeded { what: "signatures", limit: 100, .. })), "{result:?}");
+async fn a_signature_is_listed_once_however_often_the_registry_lists_it() {
     let (result, _) = list_with(|_, signed| list(&vec![signed.referrer(); 500])).await;
-    assert_eq!(result.unwrap().len(), 1, "one signature, however often it is listed");
+    assert_eq!(result.unwrap().len(), 1);
+    let (result, _) = list_with(|_, _| list(&many(500, 0))).await;
+    assert_eq!(result.unwrap().len(), 500, "which of them are looked at is for the verifier to choose");
 }
 
 #[tokio::test]
@@ -257,15 +427,15 @@ async fn a_link_to_itself_ends_after_ten_pages() {
 }
 
 #[tokio::test]
-async fn signatures_spread_over_pages_are_counted_together() {
+async fn referrers_spread_over_pages_are_counted_together() {
     let (result, _) = list_with(|seen, signed| {
         let page: usize = seen.target.rsplit_once("?n=").map_or(0, |(_, page)| page.parse().unwrap());
         let next = format!("<{}?n={}>; rel=next", signed.referrers_path(), page + 1);
-        let script = list(&many(60, page * 60));
+        let script = list(&many(600, page * 600));
         if page < 2 { script.with("Link", next) } else { script }
     })
     .await;
-    assert!(matches!(result, Err(Error::LimitExceeded { what: "signatures", .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::LimitExceeded { what: "referrers", .. })), "{result:?}");
 }
 
 /// DS-7.

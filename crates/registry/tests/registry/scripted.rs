@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub(crate) enum Body {
     Lying { declared: u64, bytes: Vec<u8> },
     /// The chunk so often, in chunked encoding without a length.
     Chunked { chunk: Vec<u8>, times: usize },
+    /// The chunk so often, and then nothing more, with the connection open.
+    Stalling { chunk: Vec<u8>, times: usize },
     /// Byte by byte with a pause after each.
     Slow { bytes: Vec<u8>, pause: Duration },
     /// Nothing at all, not even a status, for so long.
@@ -102,13 +105,59 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(host: &str, route: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        Self::start_with(host, None, route).await
+    }
+
+    /// The same behind TLS. What does not get through the handshake is not seen.
+    pub(crate) async fn start_tls(
+        host: &str,
+        tls: TlsAcceptor,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(host, Some(tls), route).await
+    }
+
+    /// At an address that another server had before.
+    pub(crate) async fn start_at(address: SocketAddr, route: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
+        // The one before may take a moment to let go of it.
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        Self::serving(listener, None, route)
+    }
+
+    async fn start_with(
+        host: &str,
+        tls: Option<TlsAcceptor>,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
+        Self::serving(TcpListener::bind((host, 0)).await.unwrap(), tls, route)
+    }
+
+    fn serving(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        route: impl Fn(&Seen) -> Script + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (log, route): (_, Route) = (Arc::clone(&seen), Arc::new(route));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&log), Arc::clone(&route)));
+                let (tls, log, route) = (tls.clone(), Arc::clone(&log), Arc::clone(&route));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, log, route).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, log, route).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { address, seen, task }
@@ -132,7 +181,7 @@ impl Server {
 }
 
 /// One request per connection keeps bodies that break off simple. A client that hangs up is none of our business.
-async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
     let mut stream = BufReader::new(stream);
     let Some(seen) = request(&mut stream).await else { return };
     log.lock().unwrap().push(seen.clone());
@@ -140,7 +189,7 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, route: Route) {
     let _ = respond(stream.get_mut(), &seen, script).await;
 }
 
-async fn request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+pub(crate) async fn request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>) -> Option<Seen> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
     let mut words = line.split_whitespace();
@@ -158,7 +207,7 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(Seen { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-async fn respond(stream: &mut TcpStream, seen: &Seen, script: Script) -> std::io::Result<()> {
+async fn respond<S: AsyncWrite + Unpin>(stream: &mut S, seen: &Seen, script: Script) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\nConnection: close\r\n", script.status);
     for (name, value) in &script.headers {
         head.extend([name, ": ", value, "\r\n"]);
@@ -189,6 +238,15 @@ async fn respond(stream: &mut TcpStream, seen: &Seen, script: Script) -> std::io
                 stream.write_all(b"\r\n").await?;
             }
             stream.write_all(b"0\r\n\r\n").await?;
+        }
+        Body::Stalling { chunk, times } => {
+            stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await?;
+            for _ in 0..times {
+                stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+                stream.write_all(&chunk).await?;
+                stream.write_all(b"\r\n").await?;
+            }
+            std::future::pending::<()>().await;
         }
         Body::Slow { bytes, pause } => {
             stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", bytes.len()).as_bytes()).await?;

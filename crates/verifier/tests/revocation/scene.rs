@@ -145,7 +145,7 @@ impl Image {
         let names: Vec<&str> = stores.iter().map(|(name, _)| *name).collect();
         Self {
             repository: "registry.example/app".parse().unwrap(),
-            evidence: Evidence { image, candidates, gathered_at, gathered },
+            evidence: Evidence { image, candidates, omitted: 0, gathered_at, gathered },
             document: document("strict", "", &names),
             stores: all,
             brought: BroughtLists::default(),

@@ -19,6 +19,7 @@ fn evidence() -> Arc<Evidence> {
     Arc::new(Evidence {
         image,
         candidates: Vec::new(),
+        omitted: 0,
         gathered_at: jiff::Timestamp::UNIX_EPOCH,
         gathered: Instant::now(),
     })
