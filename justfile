@@ -40,15 +40,20 @@ build:
 release:
     cargo build --locked --release -p sealwatch
 
-# Build the pinned test tools into the user's cache: kube notation olareg distribution
+# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle
 [group('build')]
-tools *names="kube notation olareg distribution":
+tools *names="kube notation olareg distribution oracle":
     @e2e/tools/build {{ names }} >/dev/null
 
 # Unit tests and vectors of all crates; no network, no processes. ARGS go to cargo test
 [group('test')]
 unit *args:
-    {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e {{ args }}
+    {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e --exclude sealwatch-conformance {{ args }}
+
+# Ask notation-go too: a generated grid and 120,000 mutations, some minutes. ARGS: --mutations N --seed N
+[group('test')]
+conformance *args: needs (tools "oracle")
+    cargo run --quiet --locked -p sealwatch-conformance --bin conformance -- run {{ args }}
 
 # The conformance vectors only (their folder: SEALWATCH_VECTORS)
 [group('test')]

@@ -2,5 +2,16 @@
 //! How the judgement of `sealwatch-notation` compares with the rules of the Notary Project, and with its reference
 //! implementation, notation-go.
 
+pub mod case;
+pub mod compare;
+mod exceptions;
+pub mod grid;
+pub mod mutate;
 pub mod mutation;
+pub mod oracle;
+pub mod ours;
+pub mod random;
 pub mod rules;
+pub mod run;
+
+pub use exceptions::{Exception, exceptions};

@@ -89,6 +89,15 @@ impl<'a> Elements<'a> {
     }
 }
 
+/// The value of the next element, which must be an INTEGER in shortest form (X.690 section 8.3.2). In another form a
+/// number would be another to whoever compares bytes; Go refuses it.
+pub(crate) fn integer<'a>(elements: &mut Elements<'a>) -> der::Result<&'a [u8]> {
+    match elements.value(Tag::Integer)? {
+        [] | [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => Err(Tag::Integer.value_error().into()),
+        value => Ok(value),
+    }
+}
+
 /// Errs unless the bits of the last byte that are not used are zero (X.690 section 11.2.1).
 pub(crate) fn check_padding(bits: &BitStringRef<'_>) -> der::Result<()> {
     let unused = 0xff_u8.checked_shr(8_u32.saturating_sub(u32::from(bits.unused_bits()))).unwrap_or(0);

@@ -209,6 +209,7 @@ impl Fields {
         let mut outer = Elements::of_sequence(der).map_err(in_field("certificate"))?;
         let tbs = outer.raw().map_err(in_field("tbsCertificate"))?;
         let signature_algorithm = outer.raw().map_err(in_field("signatureAlgorithm"))?;
+        check_algorithm(signature_algorithm).map_err(in_field("signatureAlgorithm"))?;
         let signature: BitStringRef<'_> = outer.decode().map_err(in_field("signatureValue"))?;
         outer.finish().map_err(in_field("certificate"))?;
         check_padding(&signature).map_err(in_field("signatureValue"))?;
@@ -247,6 +248,13 @@ impl Fields {
             extensions,
         })
     }
+}
+
+/// An `AlgorithmIdentifier` that Go can read, whatever it identifies.
+fn check_algorithm(der: &[u8]) -> der::Result<()> {
+    let mut fields = Elements::of_sequence(der)?;
+    fields.oid()?;
+    if fields.is_empty() { Ok(()) } else { fields.any().map(|_| ()) }
 }
 
 /// The version as the standard counts: 1 to 3.

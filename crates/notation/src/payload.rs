@@ -13,6 +13,7 @@ pub(crate) const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 
 const DESCRIPTOR_MEMBERS: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+const PLATFORM_MEMBERS: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
 
 /// The artifact that a signature is about: the descriptor of its manifest. Two are the same artifact if all three
 /// members are equal; annotations and other members of a descriptor play no part (OCI content descriptors).
@@ -77,11 +78,14 @@ fn fits_descriptor(member: &str, value: &Json) -> bool {
         ("urls", value) => are_strings(value),
         ("annotations", Json::Object(members)) => members.values().all(is_string),
         ("data", Json::String(data)) => Base64::decode_vec(data).is_ok(),
-        ("platform", Json::Object(members)) => members.iter().all(|(name, value)| match name.as_str() {
-            "architecture" | "os" | "os.version" | "variant" => is_string(value),
-            "os.features" => are_strings(value),
-            _ => true,
-        }),
+        ("platform", Json::Object(members)) => {
+            let is_typed = |(name, value): (&String, &Json)| match name.as_str() {
+                "architecture" | "os" | "os.version" | "variant" => is_string(value),
+                "os.features" => are_strings(value),
+                _ => true,
+            };
+            check_case(members.keys().map(String::as_str), &PLATFORM_MEMBERS).is_ok() && members.iter().all(is_typed)
+        }
         ("artifactType", value) => is_string(value),
         _ => false,
     }

@@ -13,14 +13,16 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
 };
-use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::{AnyRef, BitStringRef, UintRef};
-use der::{Decode, Sequence, Tag};
+use der::{Decode, Sequence, Tag, Tagged};
 use spki::AlgorithmIdentifierRef;
 
 use crate::algorithm::{Hash, SignatureAlgorithm};
 use crate::asn1::Elements;
+
+/// An uncompressed point of the curve P-224.
+const P224_POINT_BYTES: usize = 57;
 
 /// A public key: what kind, and the DER of its `SubjectPublicKeyInfo` as received.
 #[derive(Clone, Debug)]
@@ -42,17 +44,32 @@ enum KeyKind {
 }
 
 impl PublicKey {
-    /// Reads a `SubjectPublicKeyInfo`. A key of an unknown kind is no error; a malformed one of a known kind is.
+    /// Reads a `SubjectPublicKeyInfo`. A key of an unknown kind is no error; a malformed one of a kind that Go knows is,
+    /// because there the whole certificate is.
     pub(crate) fn from_der(spki: &[u8]) -> der::Result<Self> {
         let mut elements = Elements::of_sequence(spki)?;
-        let algorithm: AlgorithmIdentifierRef<'_> = elements.decode()?;
+        let algorithm = elements.raw()?;
+        // Go reads fewer object identifiers than the library does.
+        Elements::of_sequence(algorithm)?.oid()?;
+        let algorithm = AlgorithmIdentifierRef::from_der(algorithm)?;
         let key = elements.decode::<BitStringRef<'_>>()?;
         elements.finish()?;
         let key = key.as_bytes().ok_or_else(|| Tag::BitString.value_error())?;
         let kind = match algorithm.oid {
             rfc5912::RSA_ENCRYPTION => rsa_kind(algorithm.parameters, key)?,
-            rfc5912::ID_EC_PUBLIC_KEY => ec_kind(algorithm.parameters, key),
-            rfc8410::ID_ED_25519 if algorithm.parameters.is_none() => KeyKind::Ed25519,
+            rfc5912::ID_EC_PUBLIC_KEY => ec_kind(algorithm.parameters, key)?,
+            rfc8410::ID_ED_25519 => {
+                check_edwards_key(algorithm.parameters, key)?;
+                KeyKind::Ed25519
+            }
+            rfc8410::ID_X_25519 => {
+                check_edwards_key(algorithm.parameters, key)?;
+                KeyKind::Other
+            }
+            rfc5912::ID_DSA => {
+                check_dsa_key(algorithm.parameters, key)?;
+                KeyKind::Other
+            }
             _ => KeyKind::Other,
         };
         Ok(Self { kind, spki: Arc::from(spki) })
@@ -145,14 +162,13 @@ impl PublicKey {
 
 fn rsa_kind(parameters: Option<AnyRef<'_>>, key: &[u8]) -> der::Result<KeyKind> {
     // RFC 3279 2.3.1: the parameters are NULL.
-    if !parameters.is_some_and(AnyRef::is_null) {
-        return Ok(KeyKind::Other);
-    }
+    expect(parameters.is_some_and(AnyRef::is_null))?;
     let mut elements = Elements::of_sequence(key)?;
     let modulus: UintRef<'_> = elements.decode()?;
     let exponent: UintRef<'_> = elements.decode()?;
     elements.finish()?;
-    // Go's limits: an odd exponent from 3 to 2^31 - 1.
+    expect(is_positive(modulus) && is_positive(exponent) && is_int64(exponent))?;
+    // Go's limits for a key that verifies anything: an odd exponent from 3 to 2^31 - 1.
     let exponent_value = exponent
         .as_bytes()
         .iter()
@@ -164,18 +180,54 @@ fn rsa_kind(parameters: Option<AnyRef<'_>>, key: &[u8]) -> der::Result<KeyKind> 
     Ok(if in_range { KeyKind::Rsa(bits) } else { KeyKind::Other })
 }
 
-fn ec_kind(parameters: Option<AnyRef<'_>>, key: &[u8]) -> KeyKind {
-    // Only named curves, and only uncompressed points (SEC 1 2.3.3), as Go reads them.
-    if key.first() != Some(&0x04) {
-        return KeyKind::Other;
+/// Only named curves, and only uncompressed points (SEC 1 2.3.3) that are on the curve, as Go reads them.
+fn ec_kind(parameters: Option<AnyRef<'_>>, key: &[u8]) -> der::Result<KeyKind> {
+    let parameters = parameters.ok_or_else(|| Tag::ObjectIdentifier.value_error())?;
+    let (kind, verification): (_, &'static dyn VerificationAlgorithm) = match parameters.decode_as()? {
+        rfc5912::SECP_256_R_1 => (KeyKind::P256, &ECDSA_P256_SHA256_ASN1),
+        rfc5912::SECP_384_R_1 => (KeyKind::P384, &ECDSA_P384_SHA384_ASN1),
+        rfc5912::SECP_521_R_1 => (KeyKind::P521, &ECDSA_P521_SHA512_ASN1),
+        // It verifies nothing here, so where its point is does not matter.
+        rfc5912::SECP_224_R_1 => {
+            expect(key.first() == Some(&0x04) && key.len() == P224_POINT_BYTES)?;
+            return Ok(KeyKind::Other);
+        }
+        _ => return Err(Tag::ObjectIdentifier.value_error().into()),
+    };
+    let is_on_curve = || lc::ParsedPublicKey::new(verification, key).is_ok();
+    expect(key.first() == Some(&0x04) && is_on_curve())?;
+    Ok(kind)
+}
+
+/// RFC 8410 section 3: without parameters, 32 bytes.
+fn check_edwards_key(parameters: Option<AnyRef<'_>>, key: &[u8]) -> der::Result<()> {
+    expect(parameters.is_none() && key.len() == 32)
+}
+
+/// RFC 3279 section 2.3.2. Such keys verify nothing.
+fn check_dsa_key(parameters: Option<AnyRef<'_>>, key: &[u8]) -> der::Result<()> {
+    let parameters = parameters.ok_or_else(|| Tag::Sequence.value_error())?;
+    parameters.tag().assert_eq(Tag::Sequence)?;
+    let mut numbers = Elements::inside(parameters.value())?;
+    for _ in 0..3 {
+        expect(is_positive(numbers.decode()?))?;
     }
-    let curve = parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
-    match curve {
-        Some(rfc5912::SECP_256_R_1) => KeyKind::P256,
-        Some(rfc5912::SECP_384_R_1) => KeyKind::P384,
-        Some(rfc5912::SECP_521_R_1) => KeyKind::P521,
-        _ => KeyKind::Other,
+    expect(is_positive(UintRef::from_der(key)?))
+}
+
+fn is_positive(number: UintRef<'_>) -> bool {
+    number.as_bytes().iter().any(|byte| *byte != 0)
+}
+
+fn is_int64(number: UintRef<'_>) -> bool {
+    match number.as_bytes() {
+        [first, rest @ ..] if rest.len() == 7 => *first < 0x80,
+        bytes => bytes.len() < 8,
     }
+}
+
+fn expect(holds: bool) -> der::Result<()> {
+    if holds { Ok(()) } else { Err(Tag::BitString.value_error().into()) }
 }
 
 fn pkcs1(hash: Hash) -> &'static dyn VerificationAlgorithm {

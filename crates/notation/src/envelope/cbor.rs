@@ -9,17 +9,31 @@ const MAX_DEPTH: u8 = 32;
 /// Most items in all. A limit of ours: an envelope with a chain of four has about fifty.
 const MAX_ITEMS: u32 = 4096;
 
+/// Where an item stands: what notation-go's library allows there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The envelope, after its own tag: there are no tags.
+    Envelope,
+    /// The protected headers: times may have their tag.
+    Protected,
+}
+
+/// Tag of seconds since 1970 (RFC 8949 section 3.4.2).
+const TIME: u64 = 1;
+
 /// Checks that `bytes` are exactly one CBOR item of definite lengths, in shortest form, without a map key twice, with
-/// UTF-8 where text is, no deeper than 32 levels and of no more than 4096 items.
+/// UTF-8 where text is, no number beyond 64 bits with sign, no tag but where the `place` has it, no deeper than 32
+/// levels and of no more than 4096 items.
 ///
 /// Stricter than notation-go: it accepts longer forms inside, which no encoder writes and which hide equal map keys.
-pub(super) fn check(bytes: &[u8]) -> Result<(), &'static str> {
-    let mut scan = Scan { rest: bytes, items: 0 };
+pub(super) fn check(place: Place, bytes: &[u8]) -> Result<(), &'static str> {
+    let mut scan = Scan { place, rest: bytes, items: 0 };
     scan.item(0)?;
     if scan.rest.is_empty() { Ok(()) } else { Err("has trailing bytes") }
 }
 
 struct Scan<'a> {
+    place: Place,
     rest: &'a [u8],
     items: u32,
 }
@@ -41,12 +55,24 @@ impl<'a> Scan<'a> {
         }
         let argument = self.argument(info)?;
         match major {
+            0 | 1 if i64::try_from(argument).is_err() => Err("has a number of more than 64 bits"),
             0 | 1 => Ok(()),
             2 => self.take_many(argument).map(|_| ()),
             3 => std::str::from_utf8(self.take_many(argument)?).map(|_| ()).map_err(|_| "has text that is not UTF-8"),
             4 => (0..argument).try_for_each(|_| self.item(inner)),
             5 => self.map(argument, inner),
-            _ => self.item(inner),
+            _ => self.tagged(argument, inner),
+        }
+    }
+
+    /// Stricter than notation-go, which knows more tags inside of headers that nobody knows.
+    fn tagged(&mut self, tag: u64, depth: u8) -> Result<(), &'static str> {
+        if self.place != Place::Protected || tag != TIME {
+            return Err("has a tag that is not allowed");
+        }
+        match self.rest.first() {
+            Some(0x00..=0x3b | 0xf9..=0xfb) => self.item(depth),
+            _ => Err("has a time that is not a number"),
         }
     }
 

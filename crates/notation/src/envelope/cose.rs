@@ -8,10 +8,11 @@ use coset::iana::{self, EnumI64};
 use coset::{Algorithm, ContentType, CoseSign1, Header, Label, RegisteredLabelWithPrivate, TaggedCborSerializable};
 use jiff::{SignedDuration, Timestamp};
 
+use super::cbor::{self, Place};
 use super::headers::{
     AUTHENTIC_SIGNING_TIME, EXPIRY, RawHeaders, SIGNING_AGENT, SIGNING_SCHEME, SIGNING_TIME, TIMESTAMP_SIGNATURE,
 };
-use super::{EnvelopeError, MAX_TOKEN_BYTES, MEDIA_TYPE_COSE, Unverified, cbor};
+use super::{EnvelopeError, MAX_TOKEN_BYTES, MEDIA_TYPE_COSE, Unverified};
 use crate::algorithm::SignatureAlgorithm;
 use crate::certificate::text;
 use crate::chain::MAX_CHAIN_LENGTH;
@@ -26,10 +27,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Unverified, EnvelopeError> {
     if !bytes.starts_with(&TAGGED_SIGN1) {
         return Err(malformed("is not a tagged COSE_Sign1"));
     }
-    cbor::check(bytes).map_err(malformed)?;
+    cbor::check(Place::Envelope, bytes.get(1..).unwrap_or_default()).map_err(malformed)?;
     let sign1 = CoseSign1::from_tagged_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
     let protected = sign1.protected.original_data.as_deref().unwrap_or_default();
-    cbor::check(protected).map_err(|problem| EnvelopeError::malformed("protected header", problem))?;
+    cbor::check(Place::Protected, protected)
+        .map_err(|problem| EnvelopeError::malformed("protected header", problem))?;
     // CO-2: the protected bytes as received are what is signed; coset keeps them.
     let signing_input = sign1.tbs_data(&[]);
     let payload = sign1.payload.ok_or_else(|| EnvelopeError::malformed("payload", "is not in the envelope"))?;
@@ -124,7 +126,10 @@ fn parse_headers(protected: Header, unprotected: &Header) -> Result<RawHeaders, 
             AUTHENTIC_SIGNING_TIME => {
                 headers.authentic_signing_time = Some(parse_time(AUTHENTIC_SIGNING_TIME, &value)?);
             }
-            EXPIRY => headers.expiry = Some(parse_time(EXPIRY, &value)?),
+            EXPIRY => {
+                check_expiry(&value)?;
+                headers.expiry = Some(parse_time(EXPIRY, &value)?);
+            }
             // CO-12, D24: numbers are attributes like any other.
             other => {
                 headers.extended.insert(other.to_owned(), value.as_text().map(str::to_owned));
@@ -168,6 +173,21 @@ fn parse_time(header: &'static str, value: &Value) -> Result<Timestamp, Envelope
         _ => return Err(EnvelopeError::invalid(header, "is not a number of seconds")),
     };
     Ok(time.unwrap_or(if is_late { Timestamp::MAX } else { Timestamp::MIN }))
+}
+
+/// An expiry that Go's clock cannot say has always passed there: it counts from the year 1, and overflows.
+fn check_expiry(value: &Value) -> Result<(), EnvelopeError> {
+    const LAST: i128 = i64::MAX as i128 - 62_135_596_800;
+    let is_beyond = match value {
+        Value::Tag(_, value) => match &**value {
+            Value::Integer(seconds) => i128::from(*seconds) > LAST,
+            // The spacing of floating-point numbers is 1024 there.
+            Value::Float(seconds) => *seconds > 9.2e18,
+            _ => false,
+        },
+        _ => false,
+    };
+    if is_beyond { Err(EnvelopeError::invalid(EXPIRY, "is beyond all times")) } else { Ok(()) }
 }
 
 /// The name of a label in errors, and for comparing: text as it is, a number as `label 33`.

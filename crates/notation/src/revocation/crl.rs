@@ -245,7 +245,7 @@ struct Head<'a> {
     /// What is inside `revokedCertificates`.
     entries: &'a [u8],
     /// What is inside `[0]`.
-    extensions: &'a [u8],
+    extensions: Option<&'a [u8]>,
 }
 
 impl<'a> Head<'a> {
@@ -262,7 +262,7 @@ impl<'a> Head<'a> {
             let has_next = matches!(fields.peek(), Some(Tag::UtcTime | Tag::GeneralizedTime));
             let next_update = if has_next { Some(timestamp(fields.decode::<Time>()?)) } else { None };
             let entries = fields.optional(Tag::Sequence)?.unwrap_or_default();
-            let extensions = fields.optional(context(0))?.unwrap_or_default();
+            let extensions = fields.optional(context(0))?;
             fields.finish()?;
             Ok(Self { algorithm, issuer, this_update, next_update, entries, extensions })
         };

@@ -55,10 +55,15 @@ impl CertId {
         (0..5).fold(id, |inside, _| tlv(SEQUENCE, &inside))
     }
 
-    /// Reads the value of a `CertID`. Parameters say nothing for a hash.
+    /// Reads the value of a `CertID`. Parameters say nothing for a hash, but are one element at most.
     fn from_der(value: &[u8]) -> der::Result<Self> {
         let mut fields = Elements::inside(value)?;
-        let hash = Elements::inside(fields.value(Tag::Sequence)?)?.oid()?.to_vec();
+        let mut algorithm = Elements::inside(fields.value(Tag::Sequence)?)?;
+        let hash = algorithm.oid()?.to_vec();
+        if !algorithm.is_empty() {
+            algorithm.any()?;
+        }
+        algorithm.finish()?;
         let issuer_name = fields.value(Tag::OctetString)?.to_vec();
         let issuer_key = fields.value(Tag::OctetString)?.to_vec();
         let serial = fields.value(Tag::Integer)?.to_vec();

@@ -10,7 +10,7 @@ use super::tst_info::{parse_generalized_time, parse_hash};
 use super::{Signer, TimestampError, malformed};
 use crate::Timestamp;
 use crate::algorithm::Hash;
-use crate::asn1::{Elements, context, tlv};
+use crate::asn1::{Elements, context, integer, tlv};
 use crate::certificate::Certificate;
 
 /// Most certificates in a token. A limit of ours: real tokens have one to four.
@@ -219,7 +219,7 @@ impl<'a> SignerInfo<'a> {
 fn parse_issuer_and_serial(value: &[u8]) -> Result<(&[u8], &[u8]), TimestampError> {
     let mut fields = Elements::inside(value).map_err(malformed("sid"))?;
     let issuer = fields.raw().map_err(malformed("sid"))?;
-    let serial = fields.value(Tag::Integer).map_err(malformed("sid"))?;
+    let serial = integer(&mut fields).map_err(malformed("sid"))?;
     fields.finish().map_err(malformed("sid"))?;
     Ok((issuer, serial))
 }
@@ -251,7 +251,7 @@ fn parse_issuer_serial(value: &[u8]) -> der::Result<(&[u8], &[u8])> {
     let mut names = Elements::inside(fields.value(Tag::Sequence)?)?;
     let name = names.value(context(4))?;
     names.finish()?;
-    let serial = fields.value(Tag::Integer)?;
+    let serial = integer(&mut fields)?;
     fields.finish()?;
     Ok((name, serial))
 }

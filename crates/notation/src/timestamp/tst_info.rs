@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 use super::{TimestampError, malformed};
 use crate::Timestamp;
 use crate::algorithm::Hash;
-use crate::asn1::{Elements, context, dotted, primitive};
+use crate::asn1::{Elements, context, dotted, integer, primitive};
 use crate::certificate::parse_extension;
 
 /// The baseline policy of ETSI EN 319 421, 0.4.0.2023.1.1, by which a time is accurate to a second.
@@ -43,7 +43,7 @@ impl<'a> TstInfo<'a> {
         let policy = fields.oid().map_err(malformed("policy"))?;
         let imprint = fields.value(Tag::Sequence).map_err(malformed("messageImprint"))?;
         let (imprint_hash, imprint) = parse_imprint(imprint)?;
-        fields.value(Tag::Integer).map_err(malformed("TSTInfo.serialNumber"))?;
+        integer(&mut fields).map_err(malformed("TSTInfo.serialNumber"))?;
         let time = fields.value(Tag::GeneralizedTime).map_err(malformed("genTime"))?;
         let time = parse_generalized_time(time).ok_or(TimestampError::Time { field: "genTime" })?;
         let accuracy = fields.optional(Tag::Sequence).map_err(malformed("accuracy"))?;
@@ -133,7 +133,9 @@ fn check_rest(mut fields: Elements<'_>) -> Result<(), TimestampError> {
     if !matches!(ordering, None | Some([0x00 | 0xff])) {
         return Err(malformed("ordering")(Tag::Boolean.value_error().into()));
     }
-    fields.optional(Tag::Integer).map_err(malformed("nonce"))?;
+    if fields.peek() == Some(Tag::Integer) {
+        integer(&mut fields).map_err(malformed("nonce"))?;
+    }
     fields.optional(context(0)).map_err(malformed("tsa"))?;
     let field = "TSTInfo.extensions";
     let extensions = fields.optional(context(1)).map_err(malformed(field))?;

@@ -485,3 +485,125 @@ fn a_signature_with_unused_bits_verifies_nothing() {
     let store = TrustStore::new("tsa:x".parse().expect("a reference"), vec![changed]);
     assert!(matches!(store, Err(TrustStoreError::NotRootCa { .. })));
 }
+
+/// CC-9 says that they are not evaluated. But a certificate that Go's parser refuses is none to notation-go.
+#[test]
+fn an_extension_that_go_cannot_read_is_refused_though_nobody_evaluates_it() {
+    let name = |tag: u8, value: &[u8]| sequence(&[&tlv(tag, value)]);
+    let subtree = |tag: u8, value: &[u8]| sequence(&[&tlv(0xa0, &name(tag, value))]);
+    let policy = |value: &[u8]| sequence(&[&tlv(0x06, value)]);
+    let relative = sequence(&[&sequence(&[&tlv(0xa0, &tlv(0xa1, &[]))])]);
+    for (dotted, value) in [
+        ("2.5.29.14", sequence(&[])),
+        ("2.5.29.17", vec![]),
+        ("2.5.29.17", name(0x82, b"\xc3\xbc.example")),
+        ("2.5.29.17", name(0x81, b"\xff")),
+        ("2.5.29.17", name(0x86, b"http://a b/")),
+        ("2.5.29.17", name(0x86, b"http://a.example/%zz")),
+        ("2.5.29.17", name(0x86, b"http://a..example/")),
+        ("2.5.29.17", name(0x87, &[127, 0, 0])),
+        ("2.5.29.30", sequence(&[])),
+        ("2.5.29.30", sequence(&[&tlv(0xa0, &[])])),
+        ("2.5.29.30", subtree(0x82, b"a..example")),
+        ("2.5.29.30", subtree(0x81, b"@a.example")),
+        ("2.5.29.30", subtree(0x86, b"127.0.0.1")),
+        ("2.5.29.30", subtree(0x87, &[10, 0, 0, 0])),
+        ("2.5.29.30", subtree(0x87, &[10, 0, 0, 0, 0xff, 0x00, 0xff, 0x00])),
+        ("2.5.29.31", relative),
+        ("2.5.29.32", sequence(&[&policy(&[0x2a, 0x03]), &policy(&[0x2a, 0x03])])),
+        ("2.5.29.32", sequence(&[&policy(&[0x2a, 0x80, 0x03])])),
+        ("2.5.29.33", sequence(&[&policy(&[0x2a, 0x03])])),
+        ("2.5.29.35", tlv(0x04, &[1])),
+        ("2.5.29.36", sequence(&[&tlv(0x80, &[0x00, 0x01])])),
+        ("2.5.29.54", tlv(0x02, &[])),
+    ] {
+        let leaf = Template::leaf().with_extension(extension(dotted, false, &value));
+        let error = parse(&leaf).expect_err("malformed").to_string();
+        assert!(error.contains(&format!("certificate extension {dotted}")), "{value:02x?}: {error}");
+    }
+    for dotted in ["2.5.29.14", "2.5.29.35", "1.3.6.1.5.5.7.1.1"] {
+        let value = if dotted == "2.5.29.14" { tlv(0x04, &[1]) } else { sequence(&[]) };
+        assert!(parse(&Template::leaf().with_extension(extension(dotted, false, &value))).is_ok(), "{dotted}");
+        assert!(parse(&Template::leaf().with_extension(extension(dotted, true, &value))).is_err(), "{dotted}");
+    }
+    for (dotted, value) in [
+        ("2.5.29.17", name(0x86, b"spiffe://a.example/ns/b%20c")),
+        ("2.5.29.17", name(0x86, b"urn:uuid:0")),
+        ("2.5.29.17", name(0xa4, &simple_name("CN=x"))),
+        ("2.5.29.30", subtree(0x82, b".a.example")),
+        ("2.5.29.30", subtree(0x81, b"a@b.example")),
+        ("2.5.29.30", subtree(0x87, &[10, 0, 0, 0, 0xff, 0xf0, 0x00, 0x00])),
+        ("2.5.29.32", sequence(&[&policy(&[0x69, 0x83, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00])])),
+        ("2.5.29.33", sequence(&[&sequence(&[&oid("1.2.3"), &oid("1.2.4")])])),
+        ("2.5.29.36", sequence(&[&tlv(0x80, &[0x00]), &tlv(0x81, &[0x01])])),
+        ("2.5.29.54", tlv(0x02, &[0x00])),
+    ] {
+        let leaf = Template::leaf().with_extension(extension(dotted, true, &value));
+        assert!(parse(&leaf).is_ok(), "{dotted} {value:02x?}: {:?}", parse(&leaf));
+    }
+}
+
+/// The same for algorithms, also of signatures that nobody verifies, as those of CAs in trust stores.
+#[test]
+fn an_algorithm_that_go_cannot_read_is_refused() {
+    let signed_by = |algorithm: Vec<u8>| Template {
+        inner_algorithm: Some(algorithm.clone()),
+        outer_algorithm: Some(algorithm),
+        ..Template::root()
+    };
+    for rest in [tlv(0x06, &[0x2a, 0x80, 0x03]), vec![], [oid("1.2.3"), vec![0x05, 0x01]].concat(), tlv(0x02, &[1])] {
+        let error = parse(&signed_by(sequence(&[&rest]))).expect_err("malformed");
+        assert!(matches!(error, CertificateError::Malformed { field: "signatureAlgorithm", .. }), "{rest:?}: {error}");
+    }
+    for rest in [oid("1.2.3"), [oid("1.2.3"), vec![0x05, 0x00]].concat()] {
+        assert!(parse(&signed_by(sequence(&[&rest]))).is_ok(), "{rest:?}");
+    }
+}
+
+/// The same for keys. In a trust store one such certificate spoils all (TS-4).
+#[test]
+fn a_key_that_go_cannot_read_is_refused() {
+    let key = |algorithm: &str, parameters: &[u8], bits: &[u8]| {
+        sequence(&[&sequence(&[&oid(algorithm), parameters]), &bit_string(0, bits)])
+    };
+    let ec = |curve: &str, point: &[u8]| key("1.2.840.10045.2.1", &oid(curve), point);
+    let rsa = |parameters: &[u8], modulus: &[u8], exponent: &[u8]| {
+        key("1.2.840.113549.1.1.1", parameters, &sequence(&[&tlv(0x02, modulus), &tlv(0x02, exponent)]))
+    };
+    let dsa = |q: &[u8], y: &[u8]| {
+        let parameters = sequence(&[&tlv(0x02, &[7]), &tlv(0x02, q), &tlv(0x02, &[2])]);
+        key("1.2.840.10040.4.1", &parameters, &tlv(0x02, y))
+    };
+    let null = [0x05, 0x00];
+    let mut compressed = vec![0x02];
+    compressed.extend([0x6b; 32]);
+    for (what, spki) in [
+        ("a point beside the curve", ec("1.2.840.10045.3.1.7", &[&[0x04][..], &[0x11; 64]].concat())),
+        ("a compressed point", ec("1.2.840.10045.3.1.7", &compressed)),
+        ("a short point", ec("1.3.132.0.34", &[0x04; 65])),
+        ("an arc with zeros in front", sequence(&[&sequence(&[&tlv(0x06, &[0x2a, 0x80, 0x48])]), &bit_string(0, &[])])),
+        ("secp256k1", ec("1.3.132.0.10", &[&[0x04][..], &[0x11; 64]].concat())),
+        ("no curve", key("1.2.840.10045.2.1", &null, &[0x04; 65])),
+        ("RSA without NULL", rsa(&[], &[0x00, 0xc1], &[3])),
+        ("a modulus of 0", rsa(&null, &[0x00], &[3])),
+        ("an exponent of 0", rsa(&null, &[0x00, 0xc1], &[0])),
+        ("an exponent of 64 bits", rsa(&null, &[0x00, 0xc1], &[0x00, 0x80, 0, 0, 0, 0, 0, 0, 1])),
+        ("Ed25519 with parameters", key("1.3.101.112", &null, &[0; 32])),
+        ("a short Ed25519 key", key("1.3.101.112", &[], &[0; 31])),
+        ("a short X25519 key", key("1.3.101.110", &[], &[0; 31])),
+        ("DSA with a zero", dsa(&[0], &[4])),
+        ("a DSA key of zero", dsa(&[3], &[0])),
+    ] {
+        let error = parse(&Template { spki: Some(spki), ..Template::leaf() }).expect_err(what);
+        assert!(matches!(error, CertificateError::Malformed { field: "subjectPublicKeyInfo", .. }), "{what}: {error}");
+    }
+    for (what, spki) in [
+        ("DSA", dsa(&[3], &[4])),
+        ("X25519", key("1.3.101.110", &[], &[9; 32])),
+        ("P-224", sealwatch_fixtures::key::p224_spki()),
+        ("an exponent of 63 bits", rsa(&null, &[0x00, 0xc1], &[0x7f, 0, 0, 0, 0, 0, 0, 1])),
+        ("nobody's", key("1.2.3", &[], &[])),
+    ] {
+        assert!(parse(&Template { spki: Some(spki), ..Template::leaf() }).is_ok(), "{what}");
+    }
+}

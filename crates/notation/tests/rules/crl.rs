@@ -483,3 +483,20 @@ fn a_list_that_was_authentic_for_one_issuer_is_not_so_for_another() {
         assert_unknown(&judged(Kind::Other), "signature of the revocation list");
     }
 }
+
+/// As in Go, which reads the reason in every entry, and no extensions where there is none of them.
+#[test]
+fn what_go_cannot_read_of_a_list_is_refused_also_in_the_entries_of_others() {
+    let of_another = |reason: &[u8]| List {
+        entries: vec![entry(&[0x02], "260601000000Z", &[extension("2.5.29.21", false, reason)])],
+        ..List::new()
+    };
+    assert_good(&by_list(&of_another(&[0x0a, 0x01, 0x01])));
+    for reason in [&[0x0a, 0x00][..], &[0x02, 0x01, 0x01], &[]] {
+        let error = RevocationList::from_der(of_another(reason).issue()).map(|_| ());
+        assert!(error.is_err() || matches!(by_list(&of_another(reason)).reason(), Reason::RevocationUnknown));
+    }
+    let key_identifier = |value: &[u8]| List::new().with_extension(extension("2.5.29.35", false, value));
+    assert_good(&by_list(&key_identifier(&sequence(&[]))));
+    assert!(RevocationList::from_der(key_identifier(&[0x04, 0x00]).issue()).is_err());
+}

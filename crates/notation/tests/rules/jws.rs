@@ -403,6 +403,7 @@ fn a_payload_that_names_no_artifact_is_refused() {
         artifact("annotations", json!({"a": 1})),
         artifact("urls", json!("http://x.example")),
         artifact("platform", json!([])),
+        artifact("platform", json!({"OS": ["x"]})),
         artifact("data", json!("not base64")),
         artifact("artifactType", json!(1)),
         format!("{} {{}}", artifact("size", json!(1024))),

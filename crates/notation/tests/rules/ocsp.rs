@@ -321,3 +321,14 @@ fn an_invalidity_date_excuses_what_an_authority_signed_before_alone() {
     assert_unknown(&judged(&vouched, twice), "is there twice");
     assert_revoked(&judged(&Jws::new(&signer), vec![invalid_since("20260301000001Z")]));
 }
+
+/// RFC 6960 section 4.1.1, as Go reads it: a hash has parameters or none, and nothing else.
+#[test]
+fn a_cert_id_with_a_malformed_hash_is_refused() {
+    for rest in [&[0x05, 0x84, 0, 0, 0, 0][..], &[0x05, 0x08, 0x04], &[0x05, 0x00, 0x05, 0x00]] {
+        let good = Ocsp::new(&GOOD).issue();
+        assert_good(&by_bytes(good));
+        let response = with(Single { hash_parameters: rest.to_vec(), ..Single::new(&GOOD) });
+        assert_unknown(&by_ocsp(&response), "malformed certID");
+    }
+}

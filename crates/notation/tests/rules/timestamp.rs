@@ -853,6 +853,23 @@ fn extensions_that_a_validation_of_paths_would_have_to_process_are_refused() {
     }
 }
 
+/// As in Go: X.690 section 8.3.2.
+#[test]
+fn integers_of_a_token_are_in_shortest_form() {
+    for number in [&[][..], &[0x00, 0x2a], &[0xff, 0x80]] {
+        let info = |token: &Token| {
+            let imprint = sequence(&[&algorithm(SHA256), &tlv(0x04, &tsa::hash(SHA256, &token.message))]);
+            let time = tlv(0x18, token.time.as_bytes());
+            sequence(&[&tlv(0x02, &[1]), &oid(token.policy), &imprint, &tlv(0x02, number), &time])
+        };
+        assert_refused(&stamped(|token| token.info = Some(info(token))), "TSTInfo.serialNumber");
+        assert_refused(&stamped(|token| token.rest = tlv(0x02, number)), "nonce");
+        let sid = sequence(&[&tsa::authority().issuer, &tlv(0x02, number)]);
+        assert_refused(&stamped(|token| token.signer().sid = sid.clone()), "sid");
+    }
+    assert_passed(&stamped(|token| token.rest = tlv(0x02, &[0x00, 0x80])));
+}
+
 /// AT-12: where Go takes the first path that it finds, every path must keep the rules here.
 #[test]
 fn every_path_to_a_root_must_keep_the_rules() {

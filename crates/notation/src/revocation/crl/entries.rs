@@ -8,7 +8,7 @@ use x509_cert::time::Time;
 
 use super::parse_generalized_time;
 use crate::Timestamp;
-use crate::asn1::{Elements, dotted};
+use crate::asn1::{Elements, dotted, integer};
 use crate::certificate::{parse_extension, timestamp};
 use crate::revocation::error::{RevocationError, malformed};
 
@@ -93,10 +93,8 @@ fn split(entries: &[u8]) -> Result<(Parsed<'_>, &[u8]), RevocationError> {
         let mut all = Elements::inside(entries)?;
         let entry = all.raw()?;
         let mut fields = Elements::of_sequence(entry)?;
-        let serial = fields.value(Tag::Integer)?;
-        if !is_shortest(serial) {
-            return Err(Tag::Integer.value_error().into());
-        }
+        // In another form a number would not be found.
+        let serial = integer(&mut fields)?;
         let revoked = timestamp(fields.decode::<Time>()?);
         let extensions = fields.optional(Tag::Sequence)?.unwrap_or_default();
         fields.finish()?;
@@ -105,19 +103,17 @@ fn split(entries: &[u8]) -> Result<(Parsed<'_>, &[u8]), RevocationError> {
     parse().map_err(malformed("revokedCertificates"))
 }
 
-/// X.690 section 8.3.2. In another form a number would not be found.
-fn is_shortest(number: &[u8]) -> bool {
-    !matches!(number, [] | [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
-}
-
-/// RV-19, for entries of whichever certificate: what is critical is understood.
+/// RV-19, for entries of whichever certificate: what is critical is understood, and a reason is one, as Go reads it.
 fn check_extensions(value: &[u8]) -> Result<(), RevocationError> {
     let field = malformed("crlEntryExtensions");
     let mut extensions = Elements::inside(value).map_err(&field)?;
     while !extensions.is_empty() {
-        let (oid, critical, _) = parse_extension(&mut extensions).map_err(&field)?;
+        let (oid, critical, value) = parse_extension(&mut extensions).map_err(&field)?;
         if critical && oid != rfc5280::ID_CE_INVALIDITY_DATE.as_bytes() {
             return Err(RevocationError::CriticalExtension { what: WHAT, oid: dotted(oid).unwrap_or_default() });
+        }
+        if oid == rfc5280::ID_CE_CRL_REASONS.as_bytes() {
+            parse_reason(value).map_err(malformed("reasonCode"))?;
         }
     }
     Ok(())

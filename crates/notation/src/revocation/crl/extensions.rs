@@ -45,13 +45,11 @@ impl Number {
 }
 
 impl ListExtensions {
-    /// Reads what is inside `[0]`: nothing, or `Extensions`.
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, RevocationError> {
+    /// Reads what is inside `[0]`, if that is there: `Extensions`.
+    pub(super) fn from_der(der: Option<&[u8]>) -> Result<Self, RevocationError> {
         let field = malformed("crlExtensions");
         let mut all = Self::default();
-        if der.is_empty() {
-            return Ok(all);
-        }
+        let Some(der) = der else { return Ok(all) };
         let mut seen = BTreeSet::new();
         let mut elements = Elements::of_sequence(der).map_err(&field)?;
         while !elements.is_empty() {
@@ -83,6 +81,8 @@ impl ListExtensions {
             self.issuing_point = Some(IssuingPoint::from_der(value).map_err(malformed("issuingDistributionPoint"))?);
         } else if is(rfc5280::ID_CE_FRESHEST_CRL) {
             self.freshest = Some(parse_distribution_points(value).map_err(malformed("freshestCRL"))?);
+        } else if is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) {
+            check_authority_key_identifier(value).map_err(malformed("authorityKeyIdentifier"))?;
         }
         // RV-18: only these two may be critical.
         let processed = is(rfc5280::ID_CE_DELTA_CRL_INDICATOR) || is(rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT);
@@ -156,6 +156,15 @@ impl IssuingPoint {
         fields.finish()?;
         Ok(Self { names, is_for_users, is_for_cas, has_some_reasons, is_indirect, is_for_attributes })
     }
+}
+
+/// Nobody needs it, but Go reads it.
+fn check_authority_key_identifier(value: &[u8]) -> der::Result<()> {
+    let mut fields = Elements::of_sequence(value)?;
+    while !fields.is_empty() {
+        fields.any()?;
+    }
+    Ok(())
 }
 
 fn parse_flag(fields: &mut Elements<'_>, number: u32) -> der::Result<bool> {
