@@ -74,7 +74,8 @@ impl fmt::Display for Identity {
 /// A distinguished name with one value for each attribute type, and at least C, ST and O.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistinguishedName {
-    attributes: BTreeMap<String, String>,
+    /// By type, each once. Not a map: policies have thousands of names, and the nodes of a map are large.
+    attributes: Box<[(String, String)]>,
 }
 
 impl DistinguishedName {
@@ -102,24 +103,31 @@ impl DistinguishedName {
                 return Err(DistinguishedNameError::MandatoryMissing { attribute });
             }
         }
-        Ok(Self { attributes })
+        Ok(Self { attributes: attributes.into_iter().collect() })
     }
 
     /// Whether `other` has each attribute of this name with the same value, byte by byte (DN-8).
     pub fn is_subset_of(&self, other: &Self) -> bool {
-        self.attributes.iter().all(|(attribute, value)| other.attributes.get(attribute) == Some(value))
+        // Both are in the order of types, so one walk over the other's attributes is enough.
+        let mut others = other.attributes.iter();
+        self.attributes.iter().all(|(attribute, value)| {
+            let same_type = others.find(|(other, _)| other >= attribute);
+            same_type.is_some_and(|(other, other_value)| other == attribute && other_value == value)
+        })
     }
 }
 
 /// Splits at `,` and `;` that no backslash precedes; `+` is found later, by [`parse_attribute`].
 fn split_unescaped(text: &str) -> impl Iterator<Item = &str> {
+    // Asked once: asked for each part, spaces in front of many attributes would cost their product.
+    let is_blank = text.trim().is_empty();
     let mut escaped = false;
     text.split(move |c| {
         let here = escaped;
         escaped = !here && c == '\\';
         !here && matches!(c, ',' | ';')
     })
-    .filter(move |_| !text.trim().is_empty())
+    .filter(move |_| !is_blank)
 }
 
 fn parse_attribute(part: &str) -> Result<(String, String), DistinguishedNameError> {
