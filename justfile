@@ -88,6 +88,17 @@ lint:
     cargo fmt --all --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# Fuzz every target, or those named, for so many SECONDS each (needs a nightly toolchain; fuzz/README.md)
+[group('check')]
+fuzz seconds="30" *targets:
+    @dev/fuzz {{ seconds }} {{ targets }}
+
+# Count instructions for each byte of input, over worst cases, seeds and what fuzzing found (needs valgrind)
+[group('check')]
+fuzz-work:
+    cargo build --quiet --locked --release --manifest-path fuzz/Cargo.toml --target-dir build/fuzz/stable --bin work
+    @build/fuzz/stable/release/work build/fuzz/corpus
+
 # Licences, bans and sources of the dependencies
 [group('check')]
 deny:
