@@ -96,8 +96,8 @@ fuzz seconds="30" *targets:
 # Count instructions for each byte of input, over worst cases, seeds and what fuzzing found (needs valgrind)
 [group('check')]
 fuzz-work:
-    cargo build --quiet --locked --release --manifest-path fuzz/Cargo.toml --target-dir build/fuzz/stable --bin work
-    @build/fuzz/stable/release/work build/fuzz/corpus
+    cargo build --quiet --locked --release --manifest-path fuzz/Cargo.toml --target-dir build/fuzz/stable --example work
+    @build/fuzz/stable/release/examples/work build/fuzz/corpus
 
 # Licences, bans and sources of the dependencies
 [group('check')]

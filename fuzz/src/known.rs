@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use sealwatch_notation::{Envelope, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, Outcome, Reason};
 
+use crate::case::{Kind, decode};
 use crate::drive::{crl, envelope, ocsp, prepared};
 use crate::seeds::{Target, seeds};
 use sealwatch_fixtures::worst::Format;
@@ -70,5 +71,11 @@ fn good_envelopes() -> impl Iterator<Item = Envelope> {
     let of = |target, media_type| {
         seeds(target).into_iter().filter_map(move |bytes: Vec<u8>| Envelope::parse(media_type, &bytes).ok())
     };
-    of(Target::Jws, MEDIA_TYPE_JWS).chain(of(Target::Cose, MEDIA_TYPE_COSE))
+    let parts = seeds(Target::Judge).into_iter().flat_map(|case| decode(&case));
+    let in_cases = parts.filter_map(|(kind, part)| match kind {
+        Kind::Jws => Envelope::parse(MEDIA_TYPE_JWS, &part).ok(),
+        Kind::Cose => Envelope::parse(MEDIA_TYPE_COSE, &part).ok(),
+        _ => None,
+    });
+    of(Target::Jws, MEDIA_TYPE_JWS).chain(of(Target::Cose, MEDIA_TYPE_COSE)).chain(in_cases)
 }

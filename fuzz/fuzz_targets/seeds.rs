@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes the seeds of every target into a folder: `seeds FOLDER` makes `FOLDER/TARGET/…`, each named by its digest.
+//! No target: writes the seeds of all targets into the folder that `SEALWATCH_SEEDS` names, each named by its digest.
+//! It is a program of libFuzzer like the others (`seeds -runs=0`), so that nothing has to be built a second time.
+
+#![no_main]
 
 use std::path::PathBuf;
 
 use sealwatch_fuzz::seeds::{Target, seeds};
 use sha2::{Digest, Sha256};
 
-fn main() -> std::io::Result<()> {
-    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or_else(|| std::io::Error::other("usage: seeds FOLDER"))?);
+libfuzzer_sys::fuzz_target!(init: write().expect("a folder to write into"), |_bytes: &[u8]| ());
+
+fn write() -> std::io::Result<()> {
+    let Some(folder) = std::env::var_os("SEALWATCH_SEEDS").map(PathBuf::from) else { return Ok(()) };
     for (name, target) in Target::ALL {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder)?;
