@@ -40,6 +40,10 @@ const KINDS: [(u8, Kind); 10] = [
     (b'n', Kind::Time),
 ];
 
+/// The trust stores that a case can have, by name.
+pub const TRUST_STORES: [(Kind, &str); 3] =
+    [(Kind::Ca, "ca:test"), (Kind::SigningAuthority, "signingAuthority:test"), (Kind::Tsa, "tsa:test")];
+
 /// Most parts of one case.
 const MAX_PARTS: usize = 32;
 

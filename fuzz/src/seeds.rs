@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where fuzzing starts from: what the fixtures make, good and bad, and small ones of the worst cases.
 
+use std::sync::OnceLock;
+
 use coset::cbor::Value;
+use sealwatch_fixtures::catalogue::{self, Case};
 use sealwatch_fixtures::cose::{Cose, EXPIRY, SIGNED_AT, epoch};
 use sealwatch_fixtures::jws::Jws;
 use sealwatch_fixtures::key::Kind as KeyKind;
@@ -14,8 +17,13 @@ use sealwatch_fixtures::tsa::{self, Token};
 use sealwatch_fixtures::worst::{Format, families};
 use sealwatch_fixtures::{SIGNER, TARGET_MEDIA_TYPE, TARGET_SIZE, target_digest};
 
-use crate::case::{self, Kind};
+use sealwatch_notation::Timestamp;
+
+use crate::case::{self, Kind, TRUST_STORES};
 use crate::drive::{POLICY, signer, stage};
+
+/// Most bytes of a seed from the catalogue: what is large there only shows a limit.
+const MAX_SEED_BYTES: usize = 16 * 1024;
 
 /// What is fuzzed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +96,49 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
         Target::Manifest => manifests(),
         Target::Judge => cases(),
     };
+    seeds.extend(catalogue().iter().flat_map(|case| of_case(target, case)));
     let worst = families().into_iter().filter(|family| Some(family.format) == target.format());
     seeds.extend(worst.map(|family| (family.make)(1500)));
     seeds
+}
+
+/// The committed fixtures, made once.
+fn catalogue() -> &'static [Case] {
+    static CATALOGUE: OnceLock<Vec<Case>> = OnceLock::new();
+    CATALOGUE.get_or_init(|| {
+        let is_small = |case: &Case| case.envelope.len() <= MAX_SEED_BYTES;
+        catalogue::all().into_iter().filter(is_small).collect()
+    })
+}
+
+/// What a case of the catalogue has for this target.
+fn of_case(target: Target, case: &Case) -> Vec<Vec<u8>> {
+    let answers = |is_ocsp: bool| {
+        let wanted = case.answers.iter().filter(move |answer| answer.about.is_some() == is_ocsp);
+        wanted.map(|answer| answer.body.clone()).filter(|body| body.len() <= MAX_SEED_BYTES)
+    };
+    match target {
+        Target::Jws if case.media_type == catalogue::MEDIA_TYPE_JWS => vec![case.envelope.clone()],
+        Target::Cose if case.media_type == catalogue::MEDIA_TYPE_COSE => vec![case.envelope.clone()],
+        Target::Policy => vec![case.policy.clone().into_bytes()],
+        Target::Certificates => case.stores.values().map(|store| store.concat()).collect(),
+        Target::Ocsp => answers(true).collect(),
+        Target::Crl => answers(false).collect(),
+        Target::Judge => {
+            let is_jws = case.media_type == catalogue::MEDIA_TYPE_JWS;
+            let mut parts = vec![(if is_jws { Kind::Jws } else { Kind::Cose }, case.envelope.clone())];
+            parts.push((Kind::Policy, case.policy.clone().into_bytes()));
+            for (kind, name) in TRUST_STORES {
+                parts.extend(case.stores.get(name).map(|store| (kind, store.concat())));
+            }
+            parts.extend(answers(true).map(|body| (Kind::Ocsp, body)));
+            parts.extend(answers(false).map(|body| (Kind::Crl, body)));
+            let now: Timestamp = case.now.parse().expect("a time of the fixtures");
+            parts.push((Kind::Time, now.as_second().to_be_bytes().to_vec()));
+            vec![case::encode(&parts)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Chains of every kind of key and length.

@@ -13,7 +13,7 @@ use sealwatch_notation::{
 #[cfg(feature = "manifest")]
 use sealwatch_registry::SignatureManifest;
 
-use crate::case::Kind;
+use crate::case::{Kind, TRUST_STORES};
 use crate::drive::{drive, stage};
 use crate::seeds::Target;
 #[cfg(feature = "manifest")]
@@ -65,9 +65,7 @@ pub(crate) fn judge_case(parts: &[(Kind, Vec<u8>)]) -> Option<Judged> {
         .map_or_else(|| Some(stage.policy.clone()), |json| TrustPolicyDocument::from_json(json).ok())?;
     let statement = policy.statement_for("registry.example/app")?.clone();
     let mut stores = stage.stores.clone();
-    for (kind, name) in
-        [(Kind::Ca, "ca:test"), (Kind::SigningAuthority, "signingAuthority:test"), (Kind::Tsa, "tsa:test")]
-    {
+    for (kind, name) in TRUST_STORES {
         let Some(file) = find(kind) else { continue };
         let reference: sealwatch_notation::TrustStoreRef = name.parse().expect("a reference");
         let store = parse_certificates(file).map_err(|error| error.to_string());
