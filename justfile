@@ -86,6 +86,7 @@ fmt:
 [group('check')]
 lint:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # Fuzz every target, or those named, for so many SECONDS each (needs a nightly toolchain; fuzz/README.md)
