@@ -91,7 +91,19 @@ fmt:
 [group('check')]
 lint:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Fuzz every target, or those named, for so many SECONDS each (needs a nightly toolchain; fuzz/README.md)
+[group('check')]
+fuzz seconds="30" *targets:
+    @dev/fuzz {{ seconds }} {{ targets }}
+
+# Count instructions for each byte of input, over worst cases, seeds and what fuzzing found (needs valgrind)
+[group('check')]
+fuzz-work:
+    cargo build --quiet --locked --release --manifest-path fuzz/Cargo.toml --target-dir build/fuzz/stable --example work
+    @build/fuzz/stable/release/examples/work build/fuzz/corpus
 
 # Licences, bans and sources of the dependencies
 [group('check')]

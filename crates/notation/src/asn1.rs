@@ -4,6 +4,8 @@
 //! Signatures are verified over the very bytes that came in, so nothing is decoded into a structure and encoded
 //! again. Object identifiers stay bytes too, and are compared as such.
 
+use std::fmt::Write as _;
+
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber, Tagged};
 
@@ -110,16 +112,22 @@ pub(crate) fn check_padding(bits: &BitStringRef<'_>) -> der::Result<()> {
 /// An object identifier in dotted form, from its DER value (X.690 section 8.19). None if it is not one, or an arc has
 /// more than 31 bits, as in Go.
 pub(crate) fn dotted(value: &[u8]) -> Option<String> {
-    let mut arcs = Vec::new();
-    walk_arcs(value, |arc| arcs.push(arc))?;
-    let (first, rest) = arcs.split_first()?;
-    // The first two arcs share one number.
-    let top = (*first / 40).min(2);
-    let second = first.checked_sub(top.checked_mul(40)?)?;
-    Some(rest.iter().fold(format!("{top}.{second}"), |text, arc| format!("{text}.{arc}")))
+    let mut text = String::new();
+    walk_arcs(value, |arc| {
+        // Writing to a String does not fail.
+        let _ = if text.is_empty() {
+            // The first two arcs share one number.
+            let top = (arc / 40).min(2);
+            write!(text, "{top}.{}", arc.saturating_sub(top.saturating_mul(40)))
+        } else {
+            write!(text, ".{arc}")
+        };
+    })?;
+    Some(text)
 }
 
-/// Calls `take` with each number of an object identifier. None if it is not one, at whatever place that shows.
+/// Calls `take` with each number of an object identifier: work and memory in proportion to its bytes, of which there
+/// may be as many as a certificate or a revocation list has. None if it is not one.
 fn walk_arcs(value: &[u8], mut take: impl FnMut(i32)) -> Option<()> {
     let mut arc: u32 = 0;
     let mut is_first_byte = true;

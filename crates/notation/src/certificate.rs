@@ -18,7 +18,7 @@ use der::asn1::BitStringRef;
 use der::{Reader, SliceReader, Tag};
 use x509_cert::time::Time;
 
-pub(crate) use endpoints::{DistributionPoint, parse_distribution_points, parse_point_name};
+pub(crate) use endpoints::{DistributionPoint, MAX_POINTS, parse_distribution_points, parse_point_name};
 pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked, parse_extension};
 pub(crate) use key::PublicKey;
 pub(crate) use name::Name;

@@ -4,11 +4,16 @@
 //! Off-spec: Go's decoder matches member names without regard to case and lets the last of several win (JW-18). Two
 //! programs may then read different things out of one signed text, so here both are errors.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+
+/// Most values in one text, of whatever kind and depth. A limit of ours: real headers and payloads have about ten. A
+/// small object takes a hundred times the memory of its text.
+const MAX_VALUES: usize = 2048;
 
 /// Implements `Deserialize` for a structure whose derive has `#[serde(remote = "Self")]`, so that only an object is
 /// read as one: what serde derives also takes an array of the members in their order.
@@ -71,10 +76,13 @@ impl Json {
 /// # Errors
 /// A sentence, which may quote from the text.
 pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, String> {
-    match serde_json::from_slice(bytes) {
-        Ok(Json::Object(members)) => Ok(members),
-        Ok(_) => Err("is not an object".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let left = Cell::new(MAX_VALUES);
+    let value = Values { left: &left }.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    match value {
+        Json::Object(members) => Ok(members),
+        _ => Err("is not an object".to_owned()),
     }
 }
 
@@ -96,15 +104,23 @@ fn fold(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+/// Reads values, as many as are left.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    left: &'a Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
+impl<'de> Visitor<'de> for Values<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +153,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json, A::Error> {
         let mut array = Vec::new();
-        while let Some(element) = elements.next_element()? {
+        while let Some(element) = elements.next_element_seed(self)? {
             array.push(element);
         }
         Ok(Json::Array(array))
@@ -149,7 +165,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
             }
-            let value = members.next_value()?;
+            let value = members.next_value_seed(self)?;
             object.insert(name, value);
         }
         Ok(Json::Object(object))

@@ -277,7 +277,7 @@ impl fmt::Display for Statement {
 
 fn check_count(field: &'static str, count: usize) -> Result<(), PolicyError> {
     if count > MAX_POLICY_ENTRIES {
-        return Err(PolicyError::TooMany { field, count, max: MAX_POLICY_ENTRIES });
+        return Err(PolicyError::TooMany { field, max: MAX_POLICY_ENTRIES });
     }
     Ok(())
 }

@@ -7,6 +7,11 @@ use der::Tag;
 
 use crate::asn1::{Elements, context, primitive};
 
+/// Most distribution points of one extension, and most URLs of one point, that are kept; of more, one more. A limit of
+/// ours: real ones have one or two, and more than [`MAX_URLS_PER_CERTIFICATE`](crate::MAX_URLS_PER_CERTIFICATE) are
+/// never asked.
+pub(crate) const MAX_POINTS: usize = 64;
+
 /// What a certificate says about where its revocation can be asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RevocationEndpoints {
@@ -51,12 +56,14 @@ pub(crate) fn parse_distribution_points(value: &[u8]) -> der::Result<Vec<Distrib
             // Go reads no name that is relative to the issuer of the list, and refuses what has one.
             Some(name) => parse_point_name(name)?.ok_or_else(|| RELATIVE_NAME.value_error())?,
         };
-        points.push(DistributionPoint { urls });
+        if points.len() <= MAX_POINTS {
+            points.push(DistributionPoint { urls });
+        }
     }
     Ok(points)
 }
 
-/// The URLs of a `DistributionPointName`; none if it is relative to the issuer of the list.
+/// The URLs of a `DistributionPointName`, no more than one beyond [`MAX_POINTS`]; none if it is relative to the issuer of the list.
 pub(crate) fn parse_point_name(value: &[u8]) -> der::Result<Option<Vec<String>>> {
     let mut choice = Elements::inside(value)?;
     let Some(names) = choice.optional(context(0))? else { return Ok(None) };
@@ -64,6 +71,7 @@ pub(crate) fn parse_point_name(value: &[u8]) -> der::Result<Option<Vec<String>>>
     let mut names = Elements::inside(names)?;
     while !names.is_empty() {
         match names.optional(URL)? {
+            Some(url) if url.is_ascii() && urls.len() > MAX_POINTS => {}
             Some(url) if url.is_ascii() => urls.push(String::from_utf8_lossy(url).into_owned()),
             Some(_) => return Err(Tag::Ia5String.value_error().into()),
             None => _ = names.any()?,

@@ -32,6 +32,36 @@ pub(super) fn check(place: Place, bytes: &[u8]) -> Result<(), &'static str> {
     if scan.rest.is_empty() { Ok(()) } else { Err("has trailing bytes") }
 }
 
+/// The two header maps of a tagged `COSE_Sign1` in which all is well by [`check`]: what is in the protected one's byte
+/// string, and the unprotected one. None if it has another shape.
+pub(super) fn header_maps(sign1: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut scan = Scan { place: Place::Envelope, rest: sign1, items: 0 };
+    // The tag and the array, of one byte each.
+    scan.take(2).ok()?;
+    let first = *scan.take(1).ok()?.first()?;
+    let length = scan.argument(first & 0x1f).ok()?;
+    let protected = scan.take_many(length).ok()?;
+    (first >> 5 == 2).then_some((protected, scan.rest))
+}
+
+/// Whether a map that [`check`] passed has this key, given in shortest form. What follows the map does not matter.
+pub(super) fn has_key(map: &[u8], key: &[u8]) -> bool {
+    let mut scan = Scan { place: Place::Protected, rest: map, items: 0 };
+    let mut find = || -> Result<bool, &'static str> {
+        let first = *scan.take(1)?.first().ok_or("ends too early")?;
+        let entries = if first >> 5 == 5 { scan.argument(first & 0x1f)? } else { 0 };
+        for _ in 0..entries {
+            if scan.rest.starts_with(key) {
+                return Ok(true);
+            }
+            scan.item(0)?;
+            scan.item(0)?;
+        }
+        Ok(false)
+    };
+    find().unwrap_or(false)
+}
+
 struct Scan<'a> {
     place: Place,
     rest: &'a [u8],

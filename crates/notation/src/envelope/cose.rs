@@ -19,6 +19,8 @@ use crate::chain::MAX_CHAIN_LENGTH;
 
 /// Tag 18 in one byte, then an array of four in one byte (CO-1).
 const TAGGED_SIGN1: [u8; 2] = [0xd2, 0x84];
+/// Label 7 (RFC 9052 section 3.1), encoded.
+const COUNTER_SIGNATURE: &[u8] = &[0x07];
 /// Label of `x5chain` (RFC 9360).
 const X5CHAIN: Label = Label::Int(33);
 
@@ -28,10 +30,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Unverified, EnvelopeError> {
         return Err(malformed("is not a tagged COSE_Sign1"));
     }
     cbor::check(Place::Envelope, bytes.get(1..).unwrap_or_default()).map_err(malformed)?;
-    let sign1 = CoseSign1::from_tagged_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
-    let protected = sign1.protected.original_data.as_deref().unwrap_or_default();
+    let (protected, unprotected) = cbor::header_maps(bytes).ok_or_else(|| malformed("has no protected header"))?;
     cbor::check(Place::Protected, protected)
         .map_err(|problem| EnvelopeError::malformed("protected header", problem))?;
+    // Stricter than notation-go, which does not look into them: the library reads the headers of a counter signature,
+    // which may have a counter signature, until the stack ends. Nothing is judged by one.
+    for (part, map) in [("protected header", protected), ("unprotected header", unprotected)] {
+        if cbor::has_key(map, COUNTER_SIGNATURE) {
+            return Err(EnvelopeError::malformed(part, "has a counter signature, which is not supported"));
+        }
+    }
+    let sign1 = CoseSign1::from_tagged_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
     // CO-2: the protected bytes as received are what is signed; coset keeps them.
     let signing_input = sign1.tbs_data(&[]);
     let payload = sign1.payload.ok_or_else(|| EnvelopeError::malformed("payload", "is not in the envelope"))?;

@@ -11,7 +11,12 @@ fn values(text: &str) -> Vec<(String, String)> {
 }
 
 fn value_of_o(text: &str) -> Option<String> {
-    parse(&format!("C=US,ST=WA,O={text},L=x")).ok()?.attributes.remove("O")
+    parse(&format!("C=US,ST=WA,O={text},L=x"))
+        .ok()?
+        .attributes
+        .into_iter()
+        .find(|(name, _)| name == "O")
+        .map(|(_, value)| value)
 }
 
 /// DN-1, CVE-2023-25656.

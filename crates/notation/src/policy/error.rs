@@ -13,8 +13,8 @@ pub enum PolicyError {
     TooLarge { size: usize, max: usize },
     #[error("malformed trust policy: {problem}")]
     Malformed { problem: String },
-    #[error("{field} has {count} entries; at most {max} are allowed")]
-    TooMany { field: &'static str, count: usize, max: usize },
+    #[error("{field} has too many entries; at most {max} are allowed")]
+    TooMany { field: &'static str, max: usize },
     #[error("oci trust policy document has empty version, version must be specified")]
     VersionEmpty,
     #[error("oci trust policy document uses unsupported version {version:?}, only \"1.0\" is supported")]

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::MAX_POLICY_ENTRIES;
 use crate::json::read_as_object;
 
 /// A trust policy document for OCI artifacts.
@@ -20,7 +22,7 @@ pub struct Document {
     #[serde(deserialize_with = "null_as_default")]
     pub version: String,
     /// The statements; each says which signatures are believed for some repositories.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "bounded_list")]
     pub trust_policies: Vec<Statement>,
 }
 
@@ -32,16 +34,16 @@ pub struct Statement {
     #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// Repositories `host[:port]/path`, or `*` alone.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "bounded_list")]
     pub registry_scopes: Vec<String>,
     /// Which checks are enforced.
     #[serde(deserialize_with = "null_as_default")]
     pub signature_verification: SignatureVerification,
     /// Trust stores `type:name`.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "bounded_list")]
     pub trust_stores: Vec<String>,
     /// `x509.subject: <distinguished name>`, or `*` alone.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "bounded_list")]
     pub trusted_identities: Vec<String>,
 }
 
@@ -81,6 +83,38 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// A list, or `null` for an empty one. Of one with more than [`MAX_POLICY_ENTRIES`], which no document may have, only
+/// one more is kept: an empty statement takes fifty times the memory of its text.
+fn bounded_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = elements.next_element()? {
+                list.push(element);
+                if list.len() > MAX_POLICY_ENTRIES {
+                    while elements.next_element::<IgnoredAny>()?.is_some() {}
+                    break;
+                }
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_any(List(PhantomData))
+}
+
 /// A map of strings in which no key stands twice; serde's own map would let the last one win.
 fn distinct_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     struct Members;
@@ -99,6 +133,11 @@ fn distinct_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = BTreeMap::new();
             while let Some((key, value)) = map.next_entry::<String, String>()? {
+                if members.len() == MAX_POLICY_ENTRIES {
+                    return Err(A::Error::custom(format_args!(
+                        "too many overrides; at most {MAX_POLICY_ENTRIES} are allowed"
+                    )));
+                }
                 if members.contains_key(&key) {
                     return Err(A::Error::custom(format_args!("duplicate field `{key}`")));
                 }

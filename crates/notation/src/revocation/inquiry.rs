@@ -6,6 +6,7 @@ use super::crl::{Entry, RevocationList};
 use super::error::RevocationError;
 use super::just_after;
 use super::ocsp::{CertId, CertStatus, Responder, Response};
+use super::questions::is_askable;
 use crate::Timestamp;
 use crate::certificate::{Certificate, DistributionPoint, text};
 
@@ -48,7 +49,11 @@ impl Inquiry<'_> {
     pub(super) fn by_ocsp(&mut self, certificate: &Certificate, issuer: &Certificate) -> Result<Timestamp, Trouble> {
         let id = CertId::of(certificate, issuer);
         let mut last = RevocationError::NoSource;
-        for url in &certificate.extensions().revocation.ocsp {
+        // What is beyond the limit is never asked; looking at more would let a certificate say how much work it makes.
+        let (askable, others): (Vec<&String>, Vec<&String>) =
+            certificate.extensions().revocation.ocsp.iter().partition(|url| is_askable(url));
+        let askable = askable.into_iter().take(super::MAX_URLS_PER_CERTIFICATE);
+        for url in others.into_iter().take(1).chain(askable) {
             let answers = self.answers;
             match answers.ocsp(url, certificate).and_then(|response| self.read_response(response, &id, issuer)) {
                 Ok((CertStatus::Good, next_update)) => return Ok(next_update),

@@ -7,6 +7,7 @@ mod support;
 mod certificate;
 mod chain;
 mod cose;
+mod cost;
 mod crl;
 mod errors;
 mod judge;

@@ -10,7 +10,7 @@ use der::{Decode, Tag};
 
 use crate::asn1::{Elements, context, dotted, primitive};
 use crate::certificate::{
-    Certificate, DistributionPoint, parse_distribution_points, parse_extension, parse_point_name,
+    Certificate, DistributionPoint, MAX_POINTS, parse_distribution_points, parse_extension, parse_point_name,
 };
 use crate::revocation::error::{RevocationError, malformed};
 
@@ -148,6 +148,10 @@ impl IssuingPoint {
             None => None,
             Some(name) => Some(parse_point_name(name)?.unwrap_or_default()),
         };
+        // Of so many not all are kept, and a delta must have the very ones of its list.
+        if names.as_ref().is_some_and(|names| names.len() > MAX_POINTS) {
+            return Err(context(0).length_error().into());
+        }
         let is_for_users = parse_flag(&mut fields, 1)?;
         let is_for_cas = parse_flag(&mut fields, 2)?;
         let has_some_reasons = fields.optional(primitive(3))?.is_some();
