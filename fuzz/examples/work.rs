@@ -45,17 +45,18 @@ fn main() -> Result<()> {
         "{:<13} {:>7} {:>10} {:>14}  worst: instructions, bytes, which",
         "target", "inputs", "median", "worst a byte"
     );
-    let mut broken = Vec::new();
+    let (mut broken, mut reported) = (Vec::new(), 0_usize);
     for (name, target) in Target::ALL {
         if target == Target::Manifest && cfg!(not(feature = "manifest")) {
             continue;
         }
+        reported += 1;
         report(name, target, &folders, &mut broken)?;
     }
     for line in &broken {
         println!("{line}");
     }
-    println!("{} passed, {} failed, 0 skipped", Target::ALL.len().saturating_sub(broken.len()), broken.len());
+    println!("{} passed, {} failed, 0 skipped", reported.saturating_sub(broken.len()), broken.len());
     if broken.is_empty() { Ok(()) } else { Err(Error::other("work grows faster than the input")) }
 }
 

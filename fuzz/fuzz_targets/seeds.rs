@@ -17,8 +17,8 @@ fn write() -> std::io::Result<()> {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder)?;
         for seed in seeds(target) {
-            let digest: String = Sha256::digest(&seed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            std::fs::write(folder.join(format!("seed-{digest}")), seed)?;
+            let digest = Sha256::digest(&seed).first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+            std::fs::write(folder.join(format!("seed-{digest:016x}")), seed)?;
         }
     }
     Ok(())

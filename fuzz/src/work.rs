@@ -32,7 +32,7 @@ pub fn measured(target: Target, prepared: &[u8]) {
     match target.format() {
         #[cfg(feature = "manifest")]
         Some(Format::Manifest) => {
-            drop(black_box(SignatureManifest::parse(prepared, subject(), sealwatch_notation::ARTIFACT_TYPE)))
+            drop(black_box(SignatureManifest::parse(prepared, subject(), sealwatch_notation::ARTIFACT_TYPE)));
         }
         Some(format) => drive(format, black_box(prepared)),
         None => drop(black_box(judge_case(&crate::case::decode(prepared)))),

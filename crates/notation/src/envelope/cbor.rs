@@ -44,9 +44,10 @@ pub(super) fn header_maps(sign1: &[u8]) -> Option<(&[u8], &[u8])> {
     (first >> 5 == 2).then_some((protected, scan.rest))
 }
 
-/// Whether a map that [`check`] passed has this key, given in shortest form. What follows the map does not matter.
-pub(super) fn has_key(map: &[u8], key: &[u8]) -> bool {
-    let mut scan = Scan { place: Place::Protected, rest: map, items: 0 };
+/// Whether a map that [`check`] passed in this place has this key, given in shortest form. What follows the map does
+/// not matter; a map that cannot be read is taken for one that has it.
+pub(super) fn has_key(place: Place, map: &[u8], key: &[u8]) -> bool {
+    let mut scan = Scan { place, rest: map, items: 0 };
     let mut find = || -> Result<bool, &'static str> {
         let first = *scan.take(1)?.first().ok_or("ends too early")?;
         let entries = if first >> 5 == 5 { scan.argument(first & 0x1f)? } else { 0 };
@@ -59,7 +60,7 @@ pub(super) fn has_key(map: &[u8], key: &[u8]) -> bool {
         }
         Ok(false)
     };
-    find().unwrap_or(false)
+    find().unwrap_or(true)
 }
 
 struct Scan<'a> {

@@ -35,10 +35,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Unverified, EnvelopeError> {
         .map_err(|problem| EnvelopeError::malformed("protected header", problem))?;
     // Stricter than notation-go, which does not look into them: the library reads the headers of a counter signature,
     // which may have a counter signature, until the stack ends. Nothing is judged by one.
-    for (part, map) in [("protected header", protected), ("unprotected header", unprotected)] {
-        if cbor::has_key(map, COUNTER_SIGNATURE) {
-            return Err(EnvelopeError::malformed(part, "has a counter signature, which is not supported"));
-        }
+    if cbor::has_key(Place::Protected, protected, COUNTER_SIGNATURE)
+        || cbor::has_key(Place::Envelope, unprotected, COUNTER_SIGNATURE)
+    {
+        return Err(malformed("has a counter signature, which is not supported"));
     }
     let sign1 = CoseSign1::from_tagged_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
     // CO-2: the protected bytes as received are what is signed; coset keeps them.

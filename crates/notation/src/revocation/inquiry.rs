@@ -52,8 +52,9 @@ impl Inquiry<'_> {
         // What is beyond the limit is never asked; looking at more would let a certificate say how much work it makes.
         let (askable, others): (Vec<&String>, Vec<&String>) =
             certificate.extensions().revocation.ocsp.iter().partition(|url| is_askable(url));
-        let askable = askable.into_iter().take(super::MAX_URLS_PER_CERTIFICATE);
-        for url in others.into_iter().take(1).chain(askable) {
+        let max = super::MAX_URLS_PER_CERTIFICATE;
+        let is_cut = askable.len() > max;
+        for url in others.into_iter().take(1).chain(askable.into_iter().take(max)) {
             let answers = self.answers;
             match answers.ocsp(url, certificate).and_then(|response| self.read_response(response, &id, issuer)) {
                 Ok((CertStatus::Good, next_update)) => return Ok(next_update),
@@ -67,6 +68,9 @@ impl Inquiry<'_> {
                 Ok((CertStatus::Unknown, _)) => return Err(RevocationError::StatusUnknown.into()),
                 Err(error) => last = error,
             }
+        }
+        if is_cut {
+            last = RevocationError::TooMany { what: "OCSP responders in the certificate", max };
         }
         Err(last.into())
     }
