@@ -70,7 +70,7 @@ pub(crate) struct OperatorArguments {
     /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
     #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
     pub(crate) azure_identity: bool,
-    /// Show it to these registries instead (repeatable): HOST[:PORT], such as those of another Azure cloud
+    /// Show it to these registries instead (repeatable): HOST or HOST:PORT, such as those of another Azure cloud
     #[arg(
         long,
         value_name = "HOST",
