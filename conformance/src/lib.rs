@@ -4,7 +4,7 @@
 
 pub mod case;
 pub mod compare;
-mod exceptions;
+pub mod exceptions;
 pub mod grid;
 pub mod mutate;
 pub mod mutation;

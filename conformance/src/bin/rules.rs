@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use sealwatch_conformance::exceptions::exceptions;
 use sealwatch_conformance::rules::{Table, render, scan};
 
 fn main() -> ExitCode {
@@ -22,7 +23,7 @@ fn write(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let table = Table::parse(&fs::read_to_string(here.join("rules.tsv"))?)?;
     let mentions = scan(&here.join(".."))?;
     table.check(&mentions)?;
-    let page = render(&fs::read_to_string(here.join("page.md"))?, &table, &mentions);
+    let page = render(&fs::read_to_string(here.join("page.md"))?, &table, &mentions, &exceptions());
     fs::create_dir_all(folder)?;
     fs::write(folder.join("conformance.md"), page)?;
     Ok(())

@@ -3,15 +3,39 @@
 
 use std::fmt::Write as _;
 
+use crate::exceptions::Exception;
+
 use super::number::GROUPS;
 use super::scan::{Mention, Role};
 use super::table::{Rule, Table};
 
-/// Puts the tables into the text, in place of `{{counts}}`, `{{rules}}` and `{{decisions}}`.
-pub fn render(text: &str, table: &Table, mentions: &[Mention]) -> String {
+/// Puts the tables into the text, in place of `{{counts}}`, `{{rules}}`, `{{decisions}}` and `{{exceptions}}`.
+pub fn render(text: &str, table: &Table, mentions: &[Mention], exceptions: &[Exception]) -> String {
     text.replace("{{counts}}", &counts(table))
         .replace("{{rules}}", rules(table, mentions).trim_end())
         .replace("{{decisions}}", group("D", table, mentions).trim_end())
+        .replace("{{exceptions}}", disagreements(exceptions).trim_end())
+}
+
+/// The disagreements that are meant; those in which Sealwatch accepts more come first.
+fn disagreements(exceptions: &[Exception]) -> String {
+    let mut lines = "| about | notation-go | Sealwatch | why |\n| --- | --- | --- | --- |\n".to_owned();
+    let (laxer, stricter): (Vec<_>, Vec<_>) = exceptions.iter().partition(|exception| exception.is_laxer());
+    for exception in laxer.into_iter().chain(stricter) {
+        let actual: Vec<String> = exception.actual.iter().map(|text| code(text)).collect();
+        let [about, why] = [&exception.id, &exception.reason].map(|text| cell(text));
+        let _ = writeln!(lines, "| {about} | {} | {} | {why} |", code(&exception.expected), actual.join(" or "));
+    }
+    lines
+}
+
+/// Text that stays within its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", cell(&text.replace('`', "'")))
 }
 
 fn counts(table: &Table) -> String {
