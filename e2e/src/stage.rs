@@ -2,6 +2,8 @@
 
 //! A namespace with an operator of its own: what the operator's tests play on.
 
+mod installed;
+
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
@@ -11,6 +13,7 @@ use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, Tru
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use self::installed::install;
 use crate::scene::{self, Images, Pki, Signed};
 use crate::testenv::pki::KeyKind;
 use crate::testenv::pods::{self, ContainerSpec};
@@ -22,21 +25,6 @@ const SOON: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// The service account that the operator runs as.
 pub const ACCOUNT: (&str, &str) = ("sealwatch-system", "sealwatch");
-/// Where the manifests lie that a user applies.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
-
-/// Applies the CRDs and the operator's RBAC; doing it again changes nothing.
-///
-/// # Errors
-/// The API server refuses something.
-pub async fn install(cluster: &Cluster) -> Result<()> {
-    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/crd")]).await?;
-    let names = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
-    run(cluster, &["wait", "--for=condition=Established", "--timeout=30s", names[0], names[1]]).await?;
-    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
-    Ok(())
-}
-
 /// Runs `kubectl` and gives what it prints.
 ///
 /// # Errors

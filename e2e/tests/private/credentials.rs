@@ -73,9 +73,12 @@ async fn without_a_password_that_fits_an_image_is_unknown_and_with_one_among_oth
                 continue;
             }
             let name = format!("{}-{case}-x", name_of(registry));
-            let image = company.signed(registry, &format!("team/{name}")).await?;
-            stage.run_pod_with(&name, &image, secrets).await?;
             let is_refused = refused.iter().any(|(known, _)| *known == case);
+            let image = registry.push_image(&format!("team/{name}"), "1", &name).await?;
+            if !is_refused {
+                company.sign(registry, &image).await?;
+            }
+            stage.run_pod_with(&name, &image, secrets).await?;
             expected.push((registry, case, name, if is_refused { "RegistryUnauthorized" } else { "SignatureValid" }));
         }
         registry.clear_access_log();
