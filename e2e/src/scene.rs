@@ -208,6 +208,7 @@ async fn sign(
     };
     let expiry = (signed == Signed::Expired).then_some(SHORT);
     notation
+        .entering(registry)
         .sign(&image.by_digest(), key, &SignOptions { format, referrers_api, expiry, ..SignOptions::default() })
         .await?;
     if signed == Signed::Tampered {
@@ -246,17 +247,31 @@ pub fn roots(pem: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": map}, "data": {key: pem}})
 }
 
-/// Writes a registries.yaml by which these registries are spoken to in plain HTTP.
+/// A registries.yaml by which these registries can be asked: in plain HTTP, or with their authority's certificate.
+pub fn registries(registries: &[&Registry]) -> Value {
+    let (mut mirrors, mut configs) = (serde_json::Map::new(), serde_json::Map::new());
+    for registry in registries {
+        let (mirror, config) = registry.entries();
+        mirrors.extend(mirror.map(|mirror| (registry.host(), mirror)));
+        configs.extend(config);
+    }
+    json!({"mirrors": mirrors, "configs": configs})
+}
+
+/// Writes a registries.yaml into a folder, and beside it the certificates of the authorities of these registries, as
+/// they are mounted into the operator's pod.
 ///
 /// # Errors
-/// It cannot be written.
-pub fn registries_yaml(folder: &Path, registries: &[&Registry]) -> Result<PathBuf> {
-    let mirrors: serde_json::Map<String, Value> = registries
-        .iter()
-        .map(|registry| (registry.host(), json!({"endpoint": [format!("http://{}", registry.host())]})))
-        .collect();
+/// A file cannot be written.
+pub fn write_registries(folder: &Path, contents: &Value, registries: &[&Registry]) -> Result<PathBuf> {
+    for registry in registries {
+        if let (Some(file), Some(name)) = (registry.authority_file(), registry.authority_name()) {
+            let name = Path::new(&name).file_name().unwrap_or_default();
+            std::fs::copy(file, folder.join(name))?;
+        }
+    }
     let path = folder.join("registries.yaml");
     // JSON is YAML.
-    std::fs::write(&path, json!({"mirrors": mirrors}).to_string())?;
+    std::fs::write(&path, contents.to_string())?;
     Ok(path)
 }

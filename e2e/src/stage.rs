@@ -2,14 +2,18 @@
 
 //! A namespace with an operator of its own: what the operator's tests play on.
 
+mod installed;
+
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::LocalObjectReference;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, TrustPolicyStatus};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use self::installed::install;
 use crate::scene::{self, Images, Pki, Signed};
 use crate::testenv::pki::KeyKind;
 use crate::testenv::pods::{self, ContainerSpec};
@@ -21,21 +25,6 @@ const SOON: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// The service account that the operator runs as.
 pub const ACCOUNT: (&str, &str) = ("sealwatch-system", "sealwatch");
-/// Where the manifests lie that a user applies.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
-
-/// Applies the CRDs and the operator's RBAC; doing it again changes nothing.
-///
-/// # Errors
-/// The API server refuses something.
-pub async fn install(cluster: &Cluster) -> Result<()> {
-    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/crd")]).await?;
-    let names = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
-    run(cluster, &["wait", "--for=condition=Established", "--timeout=30s", names[0], names[1]]).await?;
-    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
-    Ok(())
-}
-
 /// Runs `kubectl` and gives what it prints.
 ///
 /// # Errors
@@ -53,6 +42,23 @@ pub fn finished(what: &str, output: &std::process::Output) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// How an operator is started.
+#[derive(Clone, Debug)]
+pub struct Launch<'a> {
+    /// The namespace that it watches; `None` is all.
+    pub watched: Option<&'a str>,
+    /// The service account that it runs as: namespace and name.
+    pub account: (&'a str, &'a str),
+    /// Its registries.yaml.
+    pub contents: Value,
+    /// The registries whose authorities' certificates lie beside that file.
+    pub registries: &'a [&'a Registry],
+    /// More arguments.
+    pub more: &'a [&'a str],
+    /// What it logs (`RUST_LOG`); `None` is what it logs by itself.
+    pub log: Option<&'a str>,
 }
 
 /// A namespace of its own on the shared control plane.
@@ -106,18 +112,39 @@ impl Stage {
     pub async fn operator_for(
         &self,
         watched: Option<&str>,
-        (namespace, name): (&str, &str),
+        account: (&str, &str),
         registries: &[&Registry],
         more: &[&str],
     ) -> Result<OperatorProcess> {
+        let contents = scene::registries(registries);
+        self.launch(&Launch { watched, account, contents, registries, more, log: None }).await
+    }
+
+    /// Starts an operator for this namespace only, with a registries.yaml of the test's own.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn operator_with(&self, contents: Value, registries: &[&Registry]) -> Result<OperatorProcess> {
+        let (watched, account) = (Some(self.namespace.as_str()), ACCOUNT);
+        self.launch(&Launch { watched, account, contents, registries, more: &[], log: None }).await
+    }
+
+    /// Starts an operator.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn launch(&self, launch: &Launch<'_>) -> Result<OperatorProcess> {
+        let (namespace, name) = launch.account;
         let account = Identity::ServiceAccount { namespace, name };
         let kubeconfig = self.cluster.kubeconfig_for(account).await?.display().to_string();
-        let registries = scene::registries_yaml(self.folder.path(), registries)?.display().to_string();
+        let registries = scene::write_registries(self.folder.path(), &launch.contents, launch.registries)?;
+        let registries = registries.display().to_string();
         let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
         let args = args.into_iter().chain(["--registries", &registries]);
-        let args = args.chain(watched.into_iter().flat_map(|namespace| ["--watch-namespace", namespace]));
-        let args = args.chain(more.iter().copied()).map(str::to_owned).collect();
-        OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })
+        let args = args.chain(launch.watched.into_iter().flat_map(|namespace| ["--watch-namespace", namespace]));
+        let args = args.chain(launch.more.iter().copied()).map(str::to_owned).collect();
+        let env = launch.log.iter().map(|filter| ("RUST_LOG".to_owned(), (*filter).to_owned())).collect();
+        OperatorProcess::start(&OperatorOptions { args, env, ..OperatorOptions::default() })
     }
 
     /// Pushes and signs images, trusts their root under the seed's policy, and runs each in a pod of its name.
@@ -166,6 +193,60 @@ impl Stage {
     pub async fn run_pod(&self, name: &str, image: &PushedImage) -> Result<()> {
         let container = ContainerSpec::new("main", &image.reference, image.by_digest());
         pods::run(&self.client(), &self.namespace, name, &[container]).await
+    }
+
+    /// The same, in a pod with these pull secrets.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn run_pod_with(&self, name: &str, image: &PushedImage, secrets: &[&str]) -> Result<()> {
+        let container = ContainerSpec::new("main", &image.reference, image.by_digest());
+        let secrets = secrets.iter().map(|name| LocalObjectReference { name: (*name).to_owned() }).collect();
+        pods::run_as(&self.client(), &self.namespace, name, &[container], |pod| {
+            pod.spec.get_or_insert_default().image_pull_secrets = Some(secrets);
+        })
+        .await
+    }
+
+    /// Makes a pull secret (`kubernetes.io/dockerconfigjson`) with these entries, by registry.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn pull_secret(&self, name: &str, auths: &Value) -> Result<()> {
+        let config = json!({"auths": auths}).to_string();
+        self.secret(name, "kubernetes.io/dockerconfigjson", ".dockerconfigjson", &config).await
+    }
+
+    /// Makes a Secret of this type with one key.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn secret(&self, name: &str, kind: &str, key: &str, value: &str) -> Result<()> {
+        let (metadata, data) = (json!({"name": name}), json!({key: value}));
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": data,
+        }))
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a service account of the namespace that has the operator's rights there, but for one resource.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn all_rights_but(&self, name: &str, resource: &str) -> Result<()> {
+        let role = self.kubectl(&["get", "clusterrole", ACCOUNT.1, "-o", "json"]).await?;
+        let role: Value = serde_json::from_str(&role)?;
+        let rules = role["rules"].as_array().into_iter().flatten();
+        let rules: Vec<_> = rules.filter(|rule| rule["resources"] != json!([resource])).collect();
+        let group = "rbac.authorization.k8s.io";
+        let kind = |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
+        let (mut role, mut binding) = (kind("Role"), kind("RoleBinding"));
+        role["rules"] = json!(rules);
+        binding["roleRef"] = json!({"apiGroup": group, "kind": "Role", "name": name});
+        binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": self.namespace}]);
+        self.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})).await?;
+        Ok(())
     }
 
     /// The trust policies of the namespace.

@@ -4,7 +4,8 @@
 //!
 //! * [`cluster`]: a control plane (etcd, kube-apiserver, kube-controller-manager), shared by all test processes of
 //!   this checkout;
-//! * [`Registry`]: a registry with the Referrers API or one without it, each with an access log;
+//! * [`Registry`]: a registry with the Referrers API or one without it, behind TLS, a password or a token server if
+//!   wanted, each with an access log;
 //! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`Authority`]: the server that certificates name for revocation lists;
@@ -31,7 +32,7 @@ pub use authority::Authority;
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
-pub use registry::{PushedImage, Registry, Request};
+pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};
 pub use timestamping::TimestampAuthority;
 
 use std::io::Write;

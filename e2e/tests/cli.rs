@@ -411,7 +411,8 @@ async fn plain_http_has_to_be_allowed() -> Result<()> {
     assert!(ran.stdout.starts_with(&format!("Unknown: {image}: RegistryUnavailable: ")), "{ran:?}");
     assert!(ran.stdout.ends_with("a registry without TLS needs --insecure-registry\n"), "{ran:?}");
     assert_eq!(run(verify(&["--insecure-registry"])).await?.code, Some(0));
-    let registries = scene::registries_yaml(desk.folder(), &[&registry])?.display().to_string();
+    let registries =
+        scene::write_registries(desk.folder(), &scene::registries(&[&registry]), &[&registry])?.display().to_string();
     assert_eq!(run(verify(&["--registries", &registries])).await?.code, Some(0));
     Ok(())
 }

@@ -151,7 +151,7 @@ async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_re
 
     // The same rights, but for secrets, given to another service account.
     let name = "blind";
-    all_rights_but(&stage, name, "secrets").await?;
+    stage.all_rights_but(name, "secrets").await?;
     stage.kubectl(&["delete", "iv", "--all"]).await?;
     let watched = Some(stage.namespace.as_str());
     let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
@@ -162,36 +162,20 @@ async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_re
     Ok(())
 }
 
-/// Makes a service account of the stage's namespace that has the operator's rights there, but for one resource.
-async fn all_rights_but(stage: &Stage, name: &str, resource: &str) -> Result<()> {
-    let role = stage.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
-    let role: serde_json::Value = serde_json::from_str(&role)?;
-    let rules = role["rules"].as_array().into_iter().flatten();
-    let rules: Vec<_> = rules.filter(|rule| rule["resources"] != json!([resource])).collect();
-    let group = "rbac.authorization.k8s.io";
-    let kind = |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
-    let (mut role, mut binding) = (kind("Role"), kind("RoleBinding"));
-    role["rules"] = json!(rules);
-    binding["roleRef"] = json!({"apiGroup": group, "kind": "Role", "name": name});
-    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": stage.namespace}]);
-    stage.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})).await?;
-    Ok(())
-}
-
 #[tokio::test]
 async fn pods_that_may_not_be_listed_are_said_and_heal() -> Result<()> {
     let registry = Registry::olareg().await?;
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
     stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
     let name = "podless";
-    all_rights_but(&stage, name, "pods").await?;
+    stage.all_rights_but(name, "pods").await?;
     let watched = Some(stage.namespace.as_str());
     let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
     let seen =
         stage.until("the refusal", |seen| seen.policy_condition(POLICY, "Ready") == "False/PodsForbidden").await?;
     assert_eq!(seen.policy_condition(POLICY, "Verified"), "Unknown/PodsForbidden");
     assert!(seen.images.is_empty());
-    all_rights_but(&stage, name, "nothing").await?;
+    stage.all_rights_but(name, "nothing").await?;
     stage.until("the verdict", |seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded").await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::pki::SigningKey;
+use super::registry::{ACCOUNT, Registry};
 use super::{Result, tools};
 
 /// The format of a signature envelope.
@@ -53,6 +54,14 @@ impl SignOptions {
 pub struct Notation {
     program: PathBuf,
     dir: PathBuf,
+    entry: Entry,
+}
+
+/// How it enters the registry. The default is plain HTTP, without a password.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    authority: Option<PathBuf>,
+    with_password: bool,
 }
 
 impl Notation {
@@ -64,10 +73,17 @@ impl Notation {
         fs::create_dir_all(dir)?;
         // The command refuses symbolic links on the way to its configuration.
         let dir = dir.canonicalize()?;
-        Ok(Self { program: tools::folder("notation").await?.join("notation"), dir })
+        Ok(Self { program: tools::folder("notation").await?.join("notation"), dir, entry: Entry::default() })
     }
 
-    /// Signs the artifact that `reference` (`host/repository@digest`) names, over plain HTTP.
+    /// The same command for another registry: over TLS and with the password, if that is how it is entered.
+    #[must_use]
+    pub fn entering(&self, registry: &Registry) -> Self {
+        let entry = Entry { authority: registry.authority_file(), with_password: registry.door().is_locked() };
+        Self { entry, ..self.clone() }
+    }
+
+    /// Signs the artifact that `reference` (`host/repository@digest`) names.
     ///
     /// # Errors
     /// `notation` refuses it; the error holds its output.
@@ -112,7 +128,7 @@ impl Notation {
         Ok(fs::write(config.join("trustpolicy.json"), trust_policy_json)?)
     }
 
-    /// Runs `notation verify` on `reference`, over plain HTTP, and gives its output whatever its exit code.
+    /// Runs `notation verify` on `reference` and gives its output whatever its exit code.
     ///
     /// # Errors
     /// `notation` cannot be started.
@@ -130,7 +146,14 @@ impl Notation {
 
     fn command(&self, config: &Path, subcommand: &str) -> Command {
         let mut command = self.bare_command(config);
-        command.args([subcommand, "--insecure-registry"]);
+        command.arg(subcommand);
+        match &self.entry.authority {
+            Some(file) => command.env("SSL_CERT_FILE", file),
+            None => command.arg("--insecure-registry"),
+        };
+        if self.entry.with_password {
+            command.env("NOTATION_USERNAME", ACCOUNT.0).env("NOTATION_PASSWORD", ACCOUNT.1);
+        }
         command
     }
 

@@ -6,6 +6,7 @@
 //! may sign certificates and revocation lists and the leaf only data. A certificate names a source of revocation answers
 //! only if it is told to.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +14,8 @@ use rcgen::string::PrintableString;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CrlDistributionPoint,
     DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SerialNumber,
-    date_time_ymd,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SanType,
+    SerialNumber, date_time_ymd,
 };
 
 use super::Result;
@@ -69,6 +70,15 @@ pub struct SigningKey {
     pub chain_pem: String,
     /// The serial number of the leaf.
     pub serial: u64,
+}
+
+/// What a TLS server shows, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerKey {
+    /// The certificate in PEM.
+    pub certificate_pem: String,
+    /// The private key, PKCS #8 in PEM.
+    pub key_pem: String,
 }
 
 impl std::fmt::Debug for Root {
@@ -140,6 +150,21 @@ impl Root {
             chain_pem: format!("{}{}", leaf.pem(), self.pem),
             serial,
         })
+    }
+
+    /// Issues the certificate of a TLS server at these addresses.
+    ///
+    /// # Errors
+    /// It cannot be signed.
+    pub fn issue_server(&self, addresses: &[IpAddr]) -> Result<ServerKey> {
+        let mut parameters = parameters(&[("CN", "Server")], Validity::default())?;
+        parameters.subject_alt_names = addresses.iter().copied().map(SanType::IpAddress).collect();
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        let key = KeyKind::default().generate()?;
+        let certificate = parameters.signed_by(&key, &self.issuer)?;
+        Ok(ServerKey { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 
     /// A revocation list in DER with these serial numbers in it, issued now, for so many seconds.

@@ -96,7 +96,7 @@ impl Inner {
         }
         match refusal {
             Some(refusal) => Err(refusal),
-            None => self.ask_as(at, endpoint, None, question).await,
+            None => self.ask_as(at, endpoint, None, question).await.map_err(in_want_of_a_credential),
         }
     }
 
@@ -204,6 +204,17 @@ fn error_code(body: &[u8]) -> Option<&'static str> {
     let Object(body): Object<ErrorBody> = serde_json::from_slice(body).ok()?;
     let mut codes = body.errors?.kept.into_iter().filter_map(|item| item.code);
     codes.find_map(|code| KNOWN_CODES.into_iter().find(|known| *known == code))
+}
+
+/// Who shows nothing is not told that something was refused.
+fn in_want_of_a_credential(error: Error) -> Error {
+    match error {
+        Error::Unauthorized { at, .. } => unauthorized(
+            &at,
+            "a credential is needed, and no pull secret or registries.yaml entry that may be used fits",
+        ),
+        other => other,
+    }
 }
 
 fn unauthorized(at: &At, detail: &str) -> Error {

@@ -185,7 +185,7 @@ pub(super) fn check_token_status(at: &At, server: &str, answer: &Answer) -> Resu
             Err(unauthorized(at, &format!("token server {server} refused the credential")))
         }
         StatusCode::FORBIDDEN => {
-            Err(Error::Forbidden { at: at.clone(), detail: format!("token server {server} refused the scope") })
+            Err(Error::Forbidden { at: at.clone(), detail: format!("token server {server} answered 403") })
         }
         StatusCode::TOO_MANY_REQUESTS => Err(Error::Throttled { at: at.clone(), retry_after: retry_after(answer) }),
         status if status.is_redirection() => Err(Error::malformed(at, "token server redirects")),

@@ -114,6 +114,22 @@ async fn a_refused_token_is_unauthorized_and_does_not_loop() {
 }
 
 #[tokio::test]
+async fn who_shows_nothing_is_told_what_is_missing_and_who_shows_something_that_it_was_refused() {
+    let by_token_server = own_tokens(|_| Script::status(401)).await;
+    let by_registry = own_tokens(|_| token(r#"{"token":"nobodys"}"#)).await;
+    let by_password =
+        Server::start("127.0.0.1", |_: &Seen| Script::status(401).with("WWW-Authenticate", "Basic")).await;
+    for server in [by_token_server, by_registry, by_password] {
+        let client = client(&[&server]);
+        let missing = resolve(&client, &server, &anonymous()).await.unwrap_err().to_string();
+        assert!(missing.ends_with("no pull secret or registries.yaml entry that may be used fits"), "{missing}");
+        let joe = login(&[(&server.host(), "joe", "s3cret")]);
+        let refused = resolve(&client, &server, &joe).await.unwrap_err().to_string();
+        assert!(refused.ends_with("refused the credential"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn every_bad_answer_of_a_token_server_has_its_error() {
     let redirect = Script::status(307).with("Location", "/elsewhere");
     let cases: [(Script, &str); 11] = [

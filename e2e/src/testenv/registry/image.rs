@@ -2,24 +2,35 @@
 
 //! A small image, made and pushed.
 
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
+use oci_client::client::{Certificate, CertificateEncoding, Client, ClientConfig, ClientProtocol};
 use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::PushedImage;
+use super::{ACCOUNT, PushedImage, Registry};
 use crate::testenv::Result;
 
 /// The size of a block in a tar archive (POSIX.1-1988, ustar).
 const BLOCK: usize = 512;
 
-pub(super) async fn push(host: &str, repository: &str, tag: &str, contents: &str) -> Result<PushedImage> {
-    let reference = Reference::with_tag(host.to_owned(), repository.to_owned(), tag.to_owned());
-    let config = ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() };
+pub(super) async fn push(registry: &Registry, repository: &str, tag: &str, contents: &str) -> Result<PushedImage> {
+    let host = registry.host();
+    let reference = Reference::with_tag(host.clone(), repository.to_owned(), tag.to_owned());
+    let mut config = ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() };
+    if let Some(tls) = &registry.tls {
+        config.protocol = ClientProtocol::Https;
+        let data = tls.authority_pem.clone().into_bytes();
+        config.tls_certs_only = vec![Certificate { encoding: CertificateEncoding::Pem, data }];
+    }
     let client = Client::try_from(config)?;
-    client.auth(&reference, &RegistryAuth::Anonymous, RegistryOperation::Push).await?;
+    let login = if registry.door.is_locked() {
+        RegistryAuth::Basic(ACCOUNT.0.to_owned(), ACCOUNT.1.to_owned())
+    } else {
+        RegistryAuth::Anonymous
+    };
+    client.auth(&reference, &login, RegistryOperation::Push).await?;
 
     let layer = layer(contents);
     let layer_digest = digest(&layer);

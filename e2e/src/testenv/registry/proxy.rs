@@ -3,18 +3,18 @@
 //! A reverse proxy that writes down each request.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, CONNECTION, HeaderName, TRANSFER_ENCODING, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 
-use super::Request;
+use super::{Request, Tls};
 use crate::testenv::Result;
-use crate::testenv::server::Server;
+use crate::testenv::server::{LOCAL, Server};
 
 /// The largest body that is passed on; the images of the tests are far smaller.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -22,36 +22,73 @@ const LARGEST_BODY: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Proxy {
     server: Server,
+    backend: Arc<OnceLock<SocketAddr>>,
     log: Log,
 }
 
-type Log = Arc<Mutex<Vec<Request>>>;
+/// Every request, in the order of the answers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<Request>>>);
+
+impl Log {
+    pub(super) fn entries(&self) -> Vec<Request> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(super) fn add(&self, parts: &Parts, status: StatusCode) {
+        let text = |name: HeaderName| {
+            let value = parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            value.unwrap_or_default()
+        };
+        let request = Request {
+            method: parts.method.to_string(),
+            path: parts.uri.to_string(),
+            status: status.as_u16(),
+            user_agent: text(USER_AGENT),
+            authorization: text(AUTHORIZATION),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
+}
 
 #[derive(Clone)]
 struct Forward {
     client: reqwest::Client,
-    backend: SocketAddr,
+    scheme: &'static str,
+    backend: Arc<OnceLock<SocketAddr>>,
     log: Log,
 }
 
 impl Proxy {
-    pub(super) fn start(backend: SocketAddr) -> Result<Self> {
-        let log = Log::default();
-        let forward = Forward { client: client()?, backend, log: Arc::clone(&log) };
-        let server = Server::start(Router::new().fallback(pass_on).with_state(forward))?;
-        Ok(Self { server, log })
+    /// Starts it; it answers 502 until [`Proxy::forward_to`] says whom it stands for. With `tls`, both sides speak TLS.
+    pub(super) fn start(tls: Option<&Tls>, log: &Log) -> Result<Self> {
+        let backend = Arc::new(OnceLock::new());
+        let forward = Forward {
+            client: client(tls)?,
+            scheme: if tls.is_some() { "https" } else { "http" },
+            backend: Arc::clone(&backend),
+            log: log.clone(),
+        };
+        let router = Router::new().fallback(pass_on).with_state(forward);
+        let server = Server::start_at(LOCAL, tls.map(|tls| &tls.key), router)?;
+        Ok(Self { server, backend, log: log.clone() })
+    }
+
+    /// From now on, this is asked; a second call changes nothing.
+    pub(super) fn forward_to(&self, backend: SocketAddr) {
+        let _ = self.backend.set(backend);
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    pub(super) fn log(&self) -> Vec<Request> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn clear_log(&self) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
     pub(super) fn stop(&mut self) {
@@ -60,37 +97,29 @@ impl Proxy {
 }
 
 /// A client that changes nothing: no redirects followed, nothing decompressed, no proxy of the environment.
-pub(super) fn client() -> Result<reqwest::Client> {
+pub(super) fn client(tls: Option<&Tls>) -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    let builder = builder.no_gzip().no_brotli().no_zstd().no_deflate().pool_max_idle_per_host(0);
-    Ok(builder.build()?)
+    // In HTTP/2, the registry would learn its own address and not the proxy's, and send its clients there.
+    let builder = builder.http1_only().no_gzip().no_brotli().no_zstd().no_deflate().pool_max_idle_per_host(0);
+    let authorities = tls.map(|tls| reqwest::Certificate::from_pem(tls.authority_pem.as_bytes())).transpose()?;
+    Ok(builder.tls_certs_only(authorities).build()?)
 }
 
 async fn pass_on(State(forward): State<Forward>, request: axum::extract::Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let mut entry = Request {
-        method: parts.method.to_string(),
-        path: parts.uri.to_string(),
-        status: StatusCode::BAD_GATEWAY.as_u16(),
-        user_agent: parts
-            .headers
-            .get(USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .unwrap_or_default(),
-    };
-    let response = forward.ask(parts, body).await.unwrap_or_else(|error| {
+    let response = forward.ask(parts.clone(), body).await.unwrap_or_else(|error| {
         let mut response = Response::new(Body::from(error.to_string()));
         *response.status_mut() = StatusCode::BAD_GATEWAY;
         response
     });
-    entry.status = response.status().as_u16();
-    forward.log.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    forward.log.add(&parts, response.status());
     response
 }
 
 impl Forward {
     async fn ask(&self, parts: Parts, body: Body) -> Result<Response<Body>> {
-        let url = format!("http://{}{}", self.backend, parts.uri);
+        let backend = self.backend.get().ok_or("the registry has not started yet")?;
+        let url = format!("{}://{backend}{}", self.scheme, parts.uri);
         let body = to_bytes(body, LARGEST_BODY).await?;
         let request = self.client.request(parts.method, url).headers(end_to_end(parts.headers)).body(body);
         let answer = request.send().await?;
