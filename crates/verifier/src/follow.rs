@@ -18,7 +18,7 @@ mod judge;
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use jiff::Timestamp;
-use sealwatch_registry::{Digest, Platform, Reference, Repository};
+use sealwatch_registry::{Descriptor, Digest, Platform, Reference, Repository};
 
 pub(crate) use self::gather::Documents;
 pub use self::judge::{FollowedMatter, FollowedRecall, Judgement};
@@ -174,6 +174,11 @@ impl Findings {
     /// What was found about exactly what runs.
     pub fn exact(evidence: Arc<Evidence>) -> Self {
         Self { own: evidence, same_config: Vec::new(), own_via: Via::Exact, followed: None }
+    }
+
+    /// What runs, as the registry describes it; of a reported configuration the first manifest that has it.
+    pub fn running(&self) -> &Descriptor {
+        &self.own.image
     }
 
     /// Everything that a verdict under `matching` rests on.
