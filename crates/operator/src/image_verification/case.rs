@@ -61,7 +61,9 @@ impl<'a> Case<'a> {
         let platforms = self.found.map_or(Platforms::Unknown, |found| found.running.platforms());
         let asks = match (&parsed, &self.policy.document) {
             (Ok(reference), Ok(document)) => {
-                matches!(verifier::select(document, reference.repository()), Selection::Judge(_))
+                // What no longer runs is not looked at: where it ran is forgotten, and its object goes soon.
+                (self.found.is_some() || !self.ours)
+                    && matches!(verifier::select(document, reference.repository()), Selection::Judge(_))
             }
             _ => false,
         };

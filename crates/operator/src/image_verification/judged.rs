@@ -74,7 +74,7 @@ fn judged_alone(verification: &Verification, case: &ParsedCase<'_>, now: Timesta
 
 /// Whether everything was looked at that runs now: on a node of a further platform it may be another manifest.
 fn say_enough(findings: &Findings, case: &ParsedCase<'_>) -> bool {
-    case.policy.matching == DigestMatching::Exact || findings.cover(&case.platforms)
+    !case.asks || case.policy.matching == DigestMatching::Exact || findings.cover(&case.platforms)
 }
 
 fn without_evidence(looks: &Looks) -> Conclusion {

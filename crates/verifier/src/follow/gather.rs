@@ -9,6 +9,8 @@ use sealwatch_registry::{
     Registry, Target, is_index_type,
 };
 
+use sealwatch_registry::limits::MAX_FOLLOWED_BYTES;
+
 use super::{DigestMatching, Findings, Followed, Path, Question, Runs, Via};
 use crate::{
     evidence::{Bounded, Evidence, Subject},
@@ -21,8 +23,8 @@ const DOCUMENTS: usize = 512;
 /// Manifests with one configuration that are looked at. Ours; that there are two is rare.
 const SAME_CONFIG: usize = 4;
 
-/// A document as it was read, by its digest: neither changes.
-pub(crate) type Documents = Bounded<Digest, Arc<Result<ImageDocument, ImageDocumentError>>>;
+/// A document as it was read, by its digest and the type under which it came: none of them changes.
+pub(crate) type Documents = Bounded<(Digest, String), Arc<Result<ImageDocument, ImageDocumentError>>>;
 
 impl Default for Documents {
     fn default() -> Self {
@@ -148,7 +150,8 @@ impl<R: Registry> Verifier<R> {
             }
         }
         if evidence.is_empty() {
-            return Ok(nowhere(misses.join("; ")));
+            let why = if misses.is_empty() { "no reference names an index".to_owned() } else { misses.join("; ") };
+            return Ok(nowhere(why));
         }
         Ok(Followed { path: Path::Indexes, evidence })
     }
@@ -199,8 +202,12 @@ impl<R: Registry> Verifier<R> {
         };
         let nodes = asking.question.platforms.list();
         let runnable = children.iter().filter(|child| !child.is_index() && child.may_run_on(nodes.as_deref()));
-        let mut found = Vec::new();
+        let (mut found, mut read) = (Vec::new(), 0_u64);
         for child in runnable {
+            read = read.saturating_add(child.descriptor.size);
+            if read > MAX_FOLLOWED_BYTES {
+                break;
+            }
             match self.document(asking, &child.descriptor).await {
                 Ok(document) if has(&document) => found.push(child.descriptor.digest.clone()),
                 Ok(_) => {}
@@ -238,14 +245,15 @@ impl<R: Registry> Verifier<R> {
 
     /// A manifest or an index, from memory or from the registry.
     ///
-    /// It is remembered by its digest alone: who names the digest of a document has either been shown it by the registry
+    /// It is remembered whoever asked: who names the digest of a document has either been shown it by the registry
     /// under the same credentials, or read it in another document that was.
     async fn document(
         &self,
         asking: Asking<'_>,
         wanted: &Descriptor,
     ) -> Result<Arc<Result<ImageDocument, ImageDocumentError>>, GatherError> {
-        if let Some(document) = self.documents.fetch(&wanted.digest) {
+        let key = (wanted.digest.clone(), wanted.media_type.clone());
+        if let Some(document) = self.documents.fetch(&key) {
             return Ok(document);
         }
         let queue = self.hosts.queue(asking.question.repository.registry());
@@ -253,7 +261,7 @@ impl<R: Registry> Verifier<R> {
         let bytes = self.registry.manifest(&asking.question.repository, wanted, asking.credentials).await;
         let bytes = bytes.map_err(|error| GatherError::from(&error))?;
         let document = Arc::new(ImageDocument::parse(&bytes, &wanted.media_type));
-        self.documents.store(wanted.digest.clone(), Arc::clone(&document));
+        self.documents.store(key, Arc::clone(&document));
         Ok(document)
     }
 }

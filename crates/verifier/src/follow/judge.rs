@@ -99,7 +99,8 @@ impl<'a> FollowedMatter<'a> {
         let judgement = match path.map(|followed| &followed.path) {
             None => one_of(own, findings.own_via),
             Some(Path::Nowhere(why)) => one_of(own, findings.own_via).map(|mut judgement| {
-                judgement.verification.message.push_str(&format!("; {why}"));
+                let message = &mut judgement.verification.message;
+                *message = format!("{message}; {why}");
                 judgement
             }),
             Some(Path::Indexes) => through_index(followed),
@@ -174,4 +175,74 @@ fn decided(judged: &[Judged<'_>], (digest, verification): &Judged<'_>, via: Via)
     let next_change = judged.iter().filter_map(|(_, verification)| verification.next_change).min();
     let verification = Verification { next_change, ..verification.clone() };
     Judgement { verification, verified_digest: Digest::clone(digest), via, others: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::GatherError;
+
+    fn verification(verdict: Verdict, reason: Reason) -> Verification {
+        let error = GatherError { reason, message: reason.to_string(), retry_after: None };
+        Verification { verdict, ..Verification::without_evidence(&error, None) }
+    }
+
+    fn valid() -> Verification {
+        verification(Verdict::Verified, notation::Reason::SignatureValid.into())
+    }
+
+    fn logged() -> Verification {
+        verification(Verdict::Verified, notation::Reason::FailuresLogged.into())
+    }
+
+    fn unknown() -> Verification {
+        verification(Verdict::Unknown, Reason::RegistryUnavailable)
+    }
+
+    fn revoked() -> Verification {
+        verification(Verdict::Failed, notation::Reason::Revoked.into())
+    }
+
+    fn unsigned() -> Verification {
+        verification(Verdict::Failed, Reason::NoSignature)
+    }
+
+    fn decide(by: impl Fn(&[Judged<'_>]) -> Option<Judgement>, verifications: Vec<Verification>) -> String {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().expect("a digest");
+        let judged: Vec<Judged<'_>> = verifications.into_iter().map(|verification| (&digest, verification)).collect();
+        by(&judged).expect("a judgement").verification.reason.to_string()
+    }
+
+    #[test]
+    fn where_all_have_to_pass_the_worst_decides() {
+        let all = |judged: &[Judged<'_>]| all_of(judged, &[], 2, &Platforms::Unknown);
+        for (verifications, expected) in [
+            (vec![valid(), logged()], "FailuresLogged"),
+            (vec![logged(), unknown(), valid()], "RegistryUnavailable"),
+            (vec![unknown(), unsigned()], "NoSignature"),
+            (vec![unsigned(), revoked()], "NoSignature"),
+            (vec![revoked(), unknown()], "Revoked"),
+            (vec![valid(), valid()], "SignatureValid"),
+        ] {
+            assert_eq!(decide(all, verifications), expected);
+        }
+    }
+
+    #[test]
+    fn where_one_is_enough_the_best_decides_and_else_the_most_telling() {
+        let one = |judged: &[Judged<'_>]| one_of(judged, Via::Index);
+        for (verifications, expected) in [
+            (vec![revoked(), logged(), valid()], "SignatureValid"),
+            (vec![unknown(), logged()], "FailuresLogged"),
+            (vec![revoked(), unknown()], "RegistryUnavailable"),
+            (vec![unsigned(), revoked()], "Revoked"),
+        ] {
+            assert_eq!(decide(one, verifications), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_judged_is_no_judgement() {
+        assert!(all_of(&[], &[], 0, &Platforms::Unknown).is_none() && one_of(&[], Via::Exact).is_none());
+    }
 }

@@ -115,3 +115,19 @@ async fn a_steady_pass_asks_for_the_tag_and_for_the_manifest() {
     scene.look(&loaded(&image)).await;
     assert_eq!(scene.shop.asked().len(), 2);
 }
+
+#[tokio::test]
+async fn manifests_that_are_too_large_in_all_are_not_read_through() {
+    let scene = Scene::new();
+    let image = scene.shop.image(APP, "side");
+    scene.shop.sign(&image, By::Trusted);
+    let large = Descriptor { size: 3 * 1024 * 1024, ..scene.shop.image(APP, "another") };
+    let small =
+        |n: usize| (0..n).map(|_| (&large, platform("linux", "amd64"))).chain([(&image, platform("linux", "amd64"))]);
+    let index = scene.shop.index(APP, INDEX, &small(6).collect::<Vec<_>>());
+    scene.shop.tag(APP, "1", &index);
+    assert_eq!(scene.find(&loaded(&image)).await.unwrap_err().reason, Reason::DigestUnresolvable);
+    let index = scene.shop.index(APP, INDEX, &small(5).collect::<Vec<_>>());
+    scene.shop.tag(APP, "1", &index);
+    assert_eq!(scene.verdict(&loaded(&image)).await, VERIFIED);
+}

@@ -24,13 +24,13 @@ use sealwatch_verifier::{
 };
 use serde_json::{Value, json};
 
-pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 
 /// Who signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// Somebody whom the policy trusts.
     Trusted,
     /// The same authority's, whose certificate was revoked.
@@ -53,9 +53,9 @@ struct Stock {
 
 /// The registry.
 #[derive(Clone, Default)]
-pub struct Shop(Arc<Mutex<Stock>>);
+pub(crate) struct Shop(Arc<Mutex<Stock>>);
 
-pub fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Digest::of_bytes(Algorithm::Sha256, bytes)
 }
 
@@ -64,7 +64,7 @@ fn described(media_type: &str, bytes: &[u8]) -> Descriptor {
     Descriptor { media_type, digest: digest(bytes), size, artifact_type: None, annotations: BTreeMap::new() }
 }
 
-pub fn platform(os: &str, architecture: &str) -> Value {
+pub(crate) fn platform(os: &str, architecture: &str) -> Value {
     json!({"os": os, "architecture": architecture})
 }
 
@@ -74,33 +74,33 @@ impl Shop {
     }
 
     /// What it was asked since the last time.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.stock().asked)
     }
 
-    pub fn goes_down(&self) {
+    pub(crate) fn goes_down(&self) {
         self.stock().down = true;
     }
 
     /// Takes in a document as it is.
-    pub fn put(&self, repository: &str, media_type: &str, document: &str) -> Descriptor {
+    pub(crate) fn put(&self, repository: &str, media_type: &str, document: &str) -> Descriptor {
         let descriptor = described(media_type, document.as_bytes());
         let key = (repository.to_owned(), descriptor.digest.to_string());
         self.stock().documents.insert(key, (media_type.to_owned(), Bytes::from(document.to_owned())));
         descriptor
     }
 
-    pub fn forget(&self, repository: &str, digest: &Digest) {
+    pub(crate) fn forget(&self, repository: &str, digest: &Digest) {
         self.stock().documents.remove(&(repository.to_owned(), digest.to_string()));
     }
 
     /// An image whose configuration is this text.
-    pub fn image(&self, repository: &str, config: &str) -> Descriptor {
+    pub(crate) fn image(&self, repository: &str, config: &str) -> Descriptor {
         self.rebuilt(repository, config, "")
     }
 
     /// An image with that configuration and yet another digest.
-    pub fn rebuilt(&self, repository: &str, config: &str, note: &str) -> Descriptor {
+    pub(crate) fn rebuilt(&self, repository: &str, config: &str, note: &str) -> Descriptor {
         let manifest = json!({
             "schemaVersion": 2, "mediaType": TARGET_MEDIA_TYPE, "layers": [], "annotations": {"note": note},
             "config": {"mediaType": "application/x", "digest": digest(config.as_bytes()), "size": config.len()},
@@ -108,7 +108,7 @@ impl Shop {
         self.put(repository, TARGET_MEDIA_TYPE, &manifest.to_string())
     }
 
-    pub fn index(&self, repository: &str, media_type: &str, children: &[(&Descriptor, Value)]) -> Descriptor {
+    pub(crate) fn index(&self, repository: &str, media_type: &str, children: &[(&Descriptor, Value)]) -> Descriptor {
         let child = |(child, platform): &(&Descriptor, Value)| {
             json!({
                 "mediaType": child.media_type, "digest": child.digest, "size": child.size, "platform": platform,
@@ -119,16 +119,16 @@ impl Shop {
         self.put(repository, media_type, &index.to_string())
     }
 
-    pub fn tag(&self, repository: &str, tag: &str, named: &Descriptor) {
+    pub(crate) fn tag(&self, repository: &str, tag: &str, named: &Descriptor) {
         self.stock().tags.insert((repository.to_owned(), tag.to_owned()), named.digest.clone());
     }
 
     /// Somebody moves the tag as soon as it was resolved.
-    pub fn moves_after_look_up(&self, tag: &str, to: &Descriptor) {
+    pub(crate) fn moves_after_look_up(&self, tag: &str, to: &Descriptor) {
         self.stock().meanwhile = Some((tag.to_owned(), to.digest.clone()));
     }
 
-    pub fn sign(&self, subject: &Descriptor, by: By) {
+    pub(crate) fn sign(&self, subject: &Descriptor, by: By) {
         let serial = if by == By::Revoked { vec![1] } else { vec![2] };
         let signer = Signer::with_leaf(&Template { serial, ..Template::leaf() });
         let target = json!({"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size});
@@ -145,7 +145,7 @@ impl Shop {
         stock.signatures.entry(subject.digest.to_string()).or_default().push(manifest.to_string().into());
     }
 
-    pub fn unsign(&self, subject: &Descriptor) {
+    pub(crate) fn unsign(&self, subject: &Descriptor) {
         self.stock().signatures.remove(&subject.digest.to_string());
     }
 
@@ -215,24 +215,24 @@ impl Registry for Shop {
 }
 
 /// A shop, what looks at it, and the policy: one authority, whose first leaf is revoked.
-pub struct Scene {
-    pub shop: Shop,
-    pub verifier: Verifier<Shop>,
+pub(crate) struct Scene {
+    pub(crate) shop: Shop,
+    pub(crate) verifier: Verifier<Shop>,
     revocation: Revocation,
     document: TrustPolicyDocument,
     stores: TrustStores,
     brought: BroughtLists,
 }
 
-pub const APP: &str = "registry.test/app";
+pub(crate) const APP: &str = "registry.test/app";
 
 /// Linux on amd64.
-pub fn amd64() -> Platforms {
+pub(crate) fn amd64() -> Platforms {
     Platforms::Known(Platform::new("linux", "amd64").into_iter().collect())
 }
 
 /// A question about a digest that runs under the tag `1` of [`APP`] on linux/amd64.
-pub fn following(runs: &Descriptor) -> Question {
+pub(crate) fn following(runs: &Descriptor) -> Question {
     Question {
         repository: APP.parse().unwrap(),
         runs: Runs::Digest(runs.digest.clone()),
@@ -242,12 +242,12 @@ pub fn following(runs: &Descriptor) -> Question {
     }
 }
 
-pub fn reference(end: &str) -> Reference {
+pub(crate) fn reference(end: &str) -> Reference {
     format!("{APP}{end}").parse().unwrap()
 }
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let shop = Shop::default();
         let json = br#"{"version":"1.0","trustPolicies":[{"name":"test","registryScopes":["*"],
             "signatureVerification":{"level":"strict"},"trustStores":["ca:test"],"trustedIdentities":["*"]}]}"#;
@@ -265,12 +265,12 @@ impl Scene {
         }
     }
 
-    pub async fn find(&self, question: &Question) -> Result<Findings, GatherError> {
+    pub(crate) async fn find(&self, question: &Question) -> Result<Findings, GatherError> {
         let now = NOW.parse().unwrap();
         self.verifier.investigate(question, &Credentials::default(), Duration::ZERO, now).await
     }
 
-    pub fn judge(&self, question: &Question, findings: &Findings) -> Judgement {
+    pub(crate) fn judge(&self, question: &Question, findings: &Findings) -> Judgement {
         let Self { document, stores, brought, .. } = self;
         let (repository, matching) = (&question.repository, question.matching);
         let matter = FollowedMatter { repository, findings, matching, document, stores, brought };
@@ -278,13 +278,13 @@ impl Scene {
         matter.judge(&matter.recall(&self.revocation, Duration::MAX, now), now)
     }
 
-    pub async fn look(&self, question: &Question) -> Judgement {
+    pub(crate) async fn look(&self, question: &Question) -> Judgement {
         let findings = self.find(question).await.unwrap();
         self.judge(question, &findings)
     }
 
     /// Verdict, reason, and how the digest that decided relates to what runs.
-    pub async fn verdict(&self, question: &Question) -> String {
+    pub(crate) async fn verdict(&self, question: &Question) -> String {
         let judgement = self.look(question).await;
         let verification = &judgement.verification;
         format!("{} {} {}", verification.verdict, verification.reason, judgement.via.as_str())
