@@ -8,6 +8,8 @@
 //! * An index: every descriptor in it that the nodes may have taken has to pass, because nobody reports which one runs.
 //! * A manifest: one of the indexes that the pods' own references name and that list it has to pass.
 //!
+//! DS-14: without `FollowIndex` none of this is looked at, and what was found earlier does not count.
+//!
 //! An index in an index is not opened. It is one descriptor, and needs a signature of its own.
 //!
 //! That one lists the other is a fact of bytes, whose digest is checked; nothing else that a registry says links them.

@@ -19,6 +19,7 @@ fn index(scene: &Scene, children: &[(&str, Value)]) -> (Descriptor, Vec<Descript
     (scene.shop.index(APP, INDEX, &listed), images)
 }
 
+/// DS-14.
 #[tokio::test]
 async fn a_signed_child_counts_for_its_index_only_if_the_policy_follows() {
     let scene = Scene::new();
@@ -33,7 +34,7 @@ async fn a_signed_child_counts_for_its_index_only_if_the_policy_follows() {
     assert_eq!(scene.verdict(&question).await, "Failed NoSignature Exact");
 }
 
-/// What was found while the policy followed does not count once it no longer does, registry or not.
+/// DS-14. What was found while the policy followed does not count once it no longer does, registry or not.
 #[tokio::test]
 async fn under_exact_nothing_counts_that_was_found_by_following() {
     let scene = Scene::new();

@@ -19,6 +19,7 @@ fn listed(scene: &Scene) -> (Descriptor, Descriptor) {
     (image, index)
 }
 
+/// DS-14.
 #[tokio::test]
 async fn a_signed_index_that_the_pod_names_counts_for_its_child_only_if_the_policy_follows() {
     let scene = Scene::new();
