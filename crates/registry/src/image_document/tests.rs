@@ -47,7 +47,7 @@ fn runnable(text: &str, nodes: Option<&[Platform]>) -> String {
     runnable.filter_map(|child| child.descriptor.digest.hex().chars().next()).collect()
 }
 
-/// Go matches names in any case and lets the last one win: to containerd the descriptor is of amd64 in all of these.
+/// DS-14. Go matches names in any case and lets the last one win: to containerd the descriptor is of amd64 in all of these.
 #[test]
 fn what_go_would_read_otherwise_is_refused() {
     let amd64 = r#"{"os":"linux","architecture":"amd64"}"#;

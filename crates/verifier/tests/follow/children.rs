@@ -31,7 +31,9 @@ async fn a_signed_child_counts_for_its_index_only_if_the_policy_follows() {
     assert_eq!((judgement.via, &judgement.verified_digest), (Via::PlatformManifest, &images[0].digest));
     assert!(judgement.verification.message.contains("may run on linux/amd64"), "{}", judgement.verification.message);
     question.matching = DigestMatching::Exact;
+    scene.shop.asked();
     assert_eq!(scene.verdict(&question).await, "Failed NoSignature Exact");
+    assert_eq!(scene.shop.asked().len(), 1, "only the reported digest is asked about");
 }
 
 /// DS-14. What was found while the policy followed does not count once it no longer does, registry or not.
@@ -48,7 +50,7 @@ async fn under_exact_nothing_counts_that_was_found_by_following() {
     assert_eq!((judgement.verification.reason, judgement.via), (Reason::NoSignature, Via::Exact));
 }
 
-/// Nobody reports which of them the node took.
+/// DS-14. Nobody reports which of them the node took.
 #[tokio::test]
 async fn every_child_that_may_have_been_taken_has_to_pass() {
     for (by, expected) in [

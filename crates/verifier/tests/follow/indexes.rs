@@ -46,7 +46,7 @@ async fn dockers_manifest_list_counts_as_an_index() {
     assert_eq!(scene.verdict(&following(&image)).await, VERIFIED);
 }
 
-/// Who may push can list anything in an index, but not sign it; and can sign nothing by listing it.
+/// DS-14. Who may push can list anything in an index, but not sign it; and can sign nothing by listing it.
 #[tokio::test]
 async fn an_index_counts_only_for_what_its_own_bytes_list() {
     let scene = Scene::new();
@@ -76,7 +76,7 @@ async fn an_index_of_another_repository_never_counts() {
     assert_eq!(scene.verdict(&elsewhere).await, UNSIGNED);
 }
 
-/// A revoked signature is not outweighed by a good one elsewhere.
+/// DS-14. A revoked signature is not outweighed by a good one elsewhere.
 #[tokio::test]
 async fn a_failed_signature_of_its_own_stands_whatever_the_index_has() {
     for (by, expected) in [(By::Revoked, "Failed Revoked Exact"), (By::Junk, "Failed IntegrityFailed Exact")] {
