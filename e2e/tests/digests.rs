@@ -266,6 +266,45 @@ async fn an_image_that_the_node_knows_by_its_configuration_is_found_in_the_regis
     assert!(unresolvable.contains("another image") && unresolvable.contains("push the image"), "{unresolvable}");
     let missing = message(&seen, EXACT, "single-999999999999");
     assert!(missing.contains("loaded from a file") && missing.contains("mirror"), "{missing}");
+
+    // The tag moves on. What was known of what runs is kept, and it is said that it could not be found again.
+    let moved = play.registry.push_image("multi", "1", "another").await?;
+    play.stage.request(EXACT).await?;
+    let seen = play
+        .stage
+        .until("the kept verdict", |seen| {
+            let conditions = status(seen, EXACT, "multi").conditions;
+            let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+            ready.is_some_and(|ready| ready.status == "False" && ready.reason == "DigestUnresolvable")
+        })
+        .await?;
+    assert_eq!(verdict(&seen, EXACT, "multi"), found(&child), "not judged by {}", moved.digest);
+    Ok(())
+}
+
+/// Cases 3, 4 and 12.
+#[tokio::test]
+async fn what_runs_is_judged_in_the_repository_that_the_pod_names_whatever_it_pins() -> Result<()> {
+    let play = Play::olareg().await?;
+    let (pinned, running) = (play.push("app", "1").await?, play.push("app", "2").await?);
+    play.sign(&pinned, &play.pki.operations).await?;
+    // The pod pins a signed image; another one runs, which the node knows under the name of another registry.
+    let elsewhere = format!("docker.io/library/app@{}", running.digest);
+    play.runs("drifted", &pinned.by_digest(), &elsewhere, None).await?;
+    play.runs("as-pinned", &pinned.by_digest(), &pinned.by_digest(), None).await?;
+    let _operator = play.stage.operator(&[&play.registry], &[]).await?;
+    let of = |image: &PushedImage| format!("app-{}", &image.digest["sha256:".len()..][..12]);
+    let signed = format!("SignatureValid Exact {}", pinned.digest);
+    let seen = play
+        .stage
+        .until("two images of one reference", |seen| {
+            verdict(seen, EXACT, &of(&running)) == "NoSignature" && verdict(seen, EXACT, &of(&pinned)) == signed
+        })
+        .await?;
+    let drifted = message(&seen, EXACT, &of(&running));
+    let note = format!("the pod pins {}, and what runs is {}", pinned.digest, running.digest);
+    assert!(drifted.contains(&note), "{drifted}");
+    assert!(!message(&seen, EXACT, &of(&pinned)).contains("pins"));
     Ok(())
 }
 

@@ -432,3 +432,13 @@ fn an_image_volume_counts_once_a_container_of_its_pod_runs() {
     pod.status.container_statuses[0].image_id = String::new();
     assert_eq!(RunningIndex::default().apply(&pod), None);
 }
+
+/// Case 16: the API server shows them as mirror pods.
+#[test]
+fn a_static_pod_is_found_as_any_other() {
+    let mut mirror = pod("1", "etcd-edge", "registry.example/etcd:3", &format!("registry.example/etcd@{DIGEST_A}"));
+    mirror.metadata.annotations = Some([("kubernetes.io/config.mirror".to_owned(), "hash".to_owned())].into());
+    let mut index = RunningIndex::default();
+    index.apply(&mirror);
+    assert_eq!(images(&index), [format!("registry.example/etcd@{DIGEST_A}")]);
+}

@@ -169,7 +169,33 @@ fn a_manifest_tells_its_configuration_in_either_shape() {
     }
 }
 
+/// What Go's reader takes for the platform: any case of the name, and the last of several.
+fn as_go_reads(members: &[(&str, &str)]) -> Option<String> {
+    let is_platform = |name: &&&(&str, &str)| matches!(name.0.to_lowercase().as_str(), "platform");
+    members.iter().filter(|member| is_platform(&member)).next_back().map(|(_, architecture)| (*architecture).to_owned())
+}
+
 proptest! {
+    #[test]
+    fn what_is_accepted_is_read_as_go_reads_it(
+        members in prop::collection::vec(
+            (
+                prop::sample::select(vec!["platform", "Platform", "PLATFORM", "platforms", "other"]),
+                prop::sample::select(vec!["amd64", "arm64", "s390x"]),
+            ),
+            0..4,
+        )
+    ) {
+        let more: String = members
+            .iter()
+            .map(|(name, architecture)| format!(r#","{name}":{{"os":"linux","architecture":"{architecture}"}}"#))
+            .collect();
+        if let Ok(ImageDocument::Index(children)) = parse(&index(&[child('a', &more)])) {
+            let read = children[0].platform.architecture.as_deref().map(str::to_owned);
+            prop_assert_eq!(read, as_go_reads(&members), "{}", more);
+        }
+    }
+
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = ImageDocument::parse(&bytes, OCI_IMAGE_INDEX_MEDIA_TYPE);

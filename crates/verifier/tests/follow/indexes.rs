@@ -162,3 +162,17 @@ async fn a_steady_pass_asks_for_the_manifest_the_tag_and_the_index() {
     scene.look(&following(&image)).await;
     assert_eq!(scene.shop.asked().len(), 1);
 }
+
+/// Case 5: of a repository that a node pulled both as index and as manifest, it reports the smaller digest.
+#[tokio::test]
+async fn whichever_of_index_and_manifest_a_node_reports_one_signature_is_enough() {
+    for signs_index in [true, false] {
+        let scene = Scene::new();
+        let (image, index) = listed(&scene);
+        scene.shop.sign(if signs_index { &index } else { &image }, By::Trusted);
+        for reported in [&image, &index] {
+            let judgement = scene.look(&following(reported)).await;
+            assert_eq!(judgement.verification.verdict, Verdict::Verified, "{}", judgement.verification.message);
+        }
+    }
+}
