@@ -247,32 +247,6 @@ impl RunningIndex {
         Some(entry.namespace)
     }
 
-    /// The platform of a node is known now, or no longer. Returns the namespaces of the pods that it runs, if that is
-    /// news.
-    pub fn apply_node(&mut self, name: &str, platform: Option<Platform>) -> BTreeSet<String> {
-        let changed = self.nodes.apply(name, platform);
-        self.namespaces_on(&BTreeSet::from_iter(changed.then(|| name.to_owned())))
-    }
-
-    /// A new list of all nodes begins.
-    pub fn node_list_begins(&mut self) {
-        self.nodes.list_begins();
-    }
-
-    /// The list of nodes is complete: what it did not name is gone. Returns as [`RunningIndex::apply_node`].
-    pub fn node_list_ends(&mut self) -> BTreeSet<String> {
-        let gone = self.nodes.list_ends();
-        self.namespaces_on(&gone)
-    }
-
-    fn namespaces_on(&self, nodes: &BTreeSet<String>) -> BTreeSet<String> {
-        if nodes.is_empty() {
-            return BTreeSet::new();
-        }
-        let runs_there = |entry: &&Entry| entry.node.as_ref().is_some_and(|node| nodes.contains(node));
-        self.pods.values().filter(runs_there).map(|entry| entry.namespace.clone()).collect()
-    }
-
     /// How many pods run something, over all namespaces.
     pub fn pod_count(&self) -> usize {
         self.pods.len()

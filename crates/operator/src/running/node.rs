@@ -8,6 +8,8 @@ use kube::{Resource, api::ObjectMeta};
 use sealwatch_registry::Platform;
 use serde::{Deserialize, Serialize};
 
+use super::{Entry, RunningIndex};
+
 /// A Node, without what does not concern us.
 #[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 #[resource(inherit = "Node")]
@@ -79,5 +81,33 @@ impl Nodes {
         let gone: BTreeSet<String> = self.platforms.keys().filter(|name| !seen.contains(*name)).cloned().collect();
         self.platforms.retain(|name, _| !gone.contains(name));
         gone
+    }
+}
+
+impl RunningIndex {
+    /// The platform of a node is known now, or no longer. Returns the namespaces of the pods that it runs, if that is
+    /// news.
+    pub fn apply_node(&mut self, name: &str, platform: Option<Platform>) -> BTreeSet<String> {
+        let changed = self.nodes.apply(name, platform);
+        self.namespaces_on(&BTreeSet::from_iter(changed.then(|| name.to_owned())))
+    }
+
+    /// A new list of all nodes begins.
+    pub fn node_list_begins(&mut self) {
+        self.nodes.list_begins();
+    }
+
+    /// The list of nodes is complete: what it did not name is gone. Returns as [`RunningIndex::apply_node`].
+    pub fn node_list_ends(&mut self) -> BTreeSet<String> {
+        let gone = self.nodes.list_ends();
+        self.namespaces_on(&gone)
+    }
+
+    fn namespaces_on(&self, nodes: &BTreeSet<String>) -> BTreeSet<String> {
+        if nodes.is_empty() {
+            return BTreeSet::new();
+        }
+        let runs_there = |entry: &&Entry| entry.node.as_ref().is_some_and(|node| nodes.contains(node));
+        self.pods.values().filter(runs_there).map(|entry| entry.namespace.clone()).collect()
     }
 }

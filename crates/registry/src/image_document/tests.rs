@@ -171,8 +171,8 @@ fn a_manifest_tells_its_configuration_in_either_shape() {
 
 /// What Go's reader takes for the platform: any case of the name, and the last of several.
 fn as_go_reads(members: &[(&str, &str)]) -> Option<String> {
-    let is_platform = |name: &&&(&str, &str)| matches!(name.0.to_lowercase().as_str(), "platform");
-    members.iter().filter(|member| is_platform(&member)).next_back().map(|(_, architecture)| (*architecture).to_owned())
+    let last = members.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("platform"));
+    last.map(|(_, architecture)| (*architecture).to_owned())
 }
 
 proptest! {
@@ -186,10 +186,10 @@ proptest! {
             0..4,
         )
     ) {
-        let more: String = members
-            .iter()
-            .map(|(name, architecture)| format!(r#","{name}":{{"os":"linux","architecture":"{architecture}"}}"#))
-            .collect();
+        let member = |(name, architecture): &(&str, &str)| {
+            format!(r#","{name}":{{"os":"linux","architecture":"{architecture}"}}"#)
+        };
+        let more = members.iter().map(member).collect::<Vec<_>>().concat();
         if let Ok(ImageDocument::Index(children)) = parse(&index(&[child('a', &more)])) {
             let read = children[0].platform.architecture.as_deref().map(str::to_owned);
             prop_assert_eq!(read, as_go_reads(&members), "{}", more);
