@@ -27,6 +27,12 @@ pub const MAX_REFERRER_DESCRIPTORS: usize = 1_000;
 /// Signatures of one artifact that are looked at, after filtering. Source: the default of `notation verify
 /// --max-signatures`. The adapters list more; the verifier chooses which.
 pub const MAX_CANDIDATES: usize = 100;
+/// Descriptors of an image index that is followed to its manifests. Ours; the largest official images have about 30.
+pub const MAX_INDEX_CHILDREN: usize = 100;
+/// Bytes of the manifests of one index that are read to find a configuration. Ours; each takes some kilobytes.
+pub const MAX_FOLLOWED_BYTES: u64 = 16 * 1024 * 1024;
+/// Longest operating system or architecture that is read. Ours; `dragonfly` and `mips64le` are the longest of Go.
+pub const MAX_PLATFORM_BYTES: usize = 31;
 /// Redirects that one request follows. Ours; registries need one, to their blob storage.
 pub const MAX_REDIRECTS: usize = 3;
 /// Credentials that are tried for one repository. Ours.

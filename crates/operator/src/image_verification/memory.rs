@@ -10,7 +10,8 @@ use std::{
 
 use kube::runtime::reflector::ObjectRef;
 use sealwatch_api::{ImageVerification, ImageVerificationStatus, Reason};
-use sealwatch_verifier::{Evidence, schedule};
+use sealwatch_registry::Reference;
+use sealwatch_verifier::{DigestMatching, Findings, Platforms, schedule};
 
 use crate::{config_maps::Key, status::policy::ImageResult};
 
@@ -32,13 +33,34 @@ pub struct LookError {
     pub retry_after: Option<Duration>,
 }
 
-/// What asks for a fresh look: the annotation of the image, and that of its policy.
+/// What decides, beside the digest that runs, what is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Framing {
+    /// Whose signatures count.
+    pub matching: DigestMatching,
+    /// How the pods name the image.
+    pub references: Vec<Reference>,
+    /// Where it runs.
+    pub platforms: Platforms,
+}
+
+/// What asks for a look: the annotation of the image, that of its policy, and that something else is to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The annotation of the `ImageVerification`.
     pub image: Option<String>,
     /// The annotation of the `TrustPolicy`.
     pub policy: Option<String>,
+    /// What is looked at, where not the digest that runs alone.
+    pub framing: Option<Framing>,
+}
+
+impl Request {
+    /// Whether somebody asks for more than what is known, beside what `handled` answered.
+    pub fn asks_afresh(&self, handled: &Self) -> bool {
+        let annotations = |request: &Self| (request.image.clone(), request.policy.clone());
+        annotations(self) != annotations(handled) && annotations(self) != (None, None)
+    }
 }
 
 /// The looks at one image: when, how they went, and what they brought.
@@ -46,8 +68,8 @@ pub struct Request {
 pub struct Looks {
     /// Whether one is under way.
     pub in_flight: bool,
-    /// The evidence of the last one that succeeded.
-    pub evidence: Option<Arc<Evidence>>,
+    /// What the last one found that succeeded.
+    pub findings: Option<Arc<Findings>>,
     /// How the last one failed, if it did.
     pub error: Option<LookError>,
     /// How many failed in a row.
@@ -91,15 +113,15 @@ impl Looks {
     }
 
     /// Takes in how a look went.
-    pub fn ended(&mut self, outcome: Result<Arc<Evidence>, LookError>, asked: Request, generation: i64, now: Instant) {
+    pub fn ended(&mut self, outcome: Result<Arc<Findings>, LookError>, asked: Request, generation: i64, now: Instant) {
         self.in_flight = false;
         self.handled = asked;
         self.generation = generation;
         self.ended = Some(now);
         self.pause = match outcome {
-            Ok(evidence) => {
-                let partial = evidence.is_partial();
-                self.evidence = Some(evidence);
+            Ok(findings) => {
+                let partial = findings.is_partial();
+                self.findings = Some(findings);
                 self.error = None;
                 self.failures = if partial { self.failures.saturating_add(1) } else { 0 };
                 partial.then(|| schedule::retry(self.failures, None))
@@ -108,7 +130,7 @@ impl Looks {
                 self.failures = self.failures.saturating_add(1);
                 if error.reason == Reason::ImageNotFound {
                     // The registry has answered: what was known of the image there no longer holds.
-                    self.evidence = None;
+                    self.findings = None;
                 }
                 let pause = schedule::retry(self.failures, error.retry_after);
                 self.error = Some(error);
