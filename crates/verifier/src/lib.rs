@@ -13,6 +13,7 @@
 mod evidence;
 mod gather;
 mod judge;
+pub mod limits;
 mod queue;
 mod reason;
 mod revocation;
