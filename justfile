@@ -115,7 +115,7 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: config/crd, docs/{reasons,api,conformance}.md, fixtures
+# Write what is generated and committed: config/crd, docs/{reasons,api,conformance,attacks}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd

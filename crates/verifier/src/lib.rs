@@ -15,6 +15,7 @@ mod evidence;
 mod follow;
 mod gather;
 mod judge;
+pub mod limits;
 mod queue;
 mod reason;
 mod revocation;

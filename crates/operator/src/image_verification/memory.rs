@@ -66,6 +66,8 @@ impl Request {
 /// The looks at one image: when, how they went, and what they brought.
 #[derive(Clone, Debug, Default)]
 pub struct Looks {
+    /// A number that belongs to the image, for its place within the jitter.
+    pub seed: u64,
     /// Whether one is under way.
     pub in_flight: bool,
     /// What the last one found that succeeded.
@@ -112,6 +114,10 @@ impl Looks {
         self.learnt = Some((now, policy));
     }
 
+    fn spread(&self, pause: Duration) -> Duration {
+        schedule::spread(pause, self.failures, self.seed)
+    }
+
     /// Takes in how a look went.
     pub fn ended(&mut self, outcome: Result<Arc<Findings>, LookError>, asked: Request, generation: i64, now: Instant) {
         self.in_flight = false;
@@ -124,7 +130,7 @@ impl Looks {
                 self.findings = Some(findings);
                 self.error = None;
                 self.failures = if partial { self.failures.saturating_add(1) } else { 0 };
-                partial.then(|| schedule::retry(self.failures, None))
+                partial.then(|| self.spread(schedule::retry(self.failures, None)))
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
@@ -132,7 +138,7 @@ impl Looks {
                     // The registry has answered: what was known of the image there no longer holds.
                     self.findings = None;
                 }
-                let pause = schedule::retry(self.failures, error.retry_after);
+                let pause = self.spread(schedule::retry(self.failures, error.retry_after));
                 self.error = Some(error);
                 Some(pause)
             }
@@ -179,7 +185,8 @@ impl Images {
         let mut memories = self.memories();
         let known = memories.get(image).filter(|memory| lock(memory).uid == uid).cloned();
         known.unwrap_or_else(|| {
-            let memory = Shared::new(Mutex::new(Memory { uid: uid.to_owned(), ..Memory::default() }));
+            let looks = Looks { seed: seed(&image.name), ..Looks::default() };
+            let memory = Shared::new(Mutex::new(Memory { uid: uid.to_owned(), looks, ..Memory::default() }));
             // Its uid and everything else in the key is what identifies it; only the name part is compared.
             memories.insert(bare(image), Arc::clone(&memory));
             memory

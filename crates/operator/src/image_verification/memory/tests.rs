@@ -80,6 +80,22 @@ fn failures_wait_longer_each_time_and_keep_the_found() {
 }
 
 #[test]
+fn images_whose_registry_failed_do_not_come_back_together() {
+    let (images, now) = (Images::default(), Instant::now());
+    let wait_of = |name: &str| {
+        let memory = images.of(&ObjectRef::<ImageVerification>::new(name).within("aio"), "1");
+        let looks = &mut lock(&memory).looks;
+        looks.failures = 20;
+        looks.ended(Err(failure(Reason::RegistryUnavailable)), Request::default(), 1, now);
+        wait(looks, now)
+    };
+    let waits: Vec<Duration> = ["a", "b", "c", "d"].map(wait_of).to_vec();
+    let (first, last) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+    assert!(*first >= Duration::from_mins(15) && *last <= Duration::from_secs(990), "{waits:?}");
+    assert!(last.saturating_sub(*first) > Duration::from_secs(1), "{waits:?}");
+}
+
+#[test]
 fn an_edit_of_the_policy_looks_again_at_what_could_not_be_looked_at() {
     let (mut looks, now) = (Looks::default(), Instant::now());
     looks.ended(Err(failure(Reason::RegistryUnauthorized)), Request::default(), 1, now);
