@@ -7,7 +7,7 @@ use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use sealwatch_operator::{Options, Settings};
+use sealwatch_operator::{CacheOptions, Options, Settings};
 use sealwatch_registry::{AzureIdentity, RegistryOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,7 +34,9 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Err(error) => return usage(&format!("signals cannot be waited for: {error}")),
     };
     let settings = Settings { namespace: arguments.watch_namespace, collect_after: arguments.collect_after };
-    let options = Options { config, registries, listen: arguments.listen, settings };
+    let max_bytes = arguments.cache_dir_max_bytes;
+    let cache = arguments.cache_dir.map(|folder| CacheOptions { folder, max_bytes });
+    let options = Options { config, registries, listen: arguments.listen, settings, cache };
     match sealwatch_operator::run(options, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

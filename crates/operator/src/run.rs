@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use kube::{
 };
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_registry::{HttpRegistry, PlainFetcher, RegistryOptions};
-use sealwatch_verifier::{Revocation, Verifier};
+use sealwatch_verifier::{EvidenceCache, Revocation, Verifier};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -27,10 +28,21 @@ use crate::{
 
 /// How long the end may take after the signal for it: well within a pod's usual 30 s.
 const SHUTDOWN_MOST: Duration = Duration::from_secs(15);
+/// How long the cache on disk may take after that to write what it has been given.
+const CACHE_CLOSES_MOST: Duration = Duration::from_secs(5);
 /// How many reconciles of one kind run at once. They wait for nobody but the API server.
 const CONCURRENT_RECONCILES: u16 = 16;
 /// How long a connection to the API server may take.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
+
+/// Where evidence is kept on disk.
+#[derive(Clone, Debug)]
+pub struct CacheOptions {
+    /// The folder, of this process alone.
+    pub folder: PathBuf,
+    /// The most that entries may take in it, in bytes.
+    pub max_bytes: u64,
+}
 
 /// What the operator is started with.
 pub struct Options {
@@ -42,6 +54,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What the user chose for the controllers.
     pub settings: Settings,
+    /// Where evidence is kept on disk; nowhere without.
+    pub cache: Option<CacheOptions>,
 }
 
 /// Why the operator ended.
@@ -77,7 +91,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     tracing::info!(%address, "serving health and metrics");
 
     let (stopping, stopped) = watch::channel(false);
-    let mut tasks = start(options, listener, &stopped)?;
+    let cache = open_cache(options.cache.clone()).await;
+    let mut tasks = start(options, cache.clone(), listener, &stopped)?;
     tokio::pin!(stop);
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
@@ -90,12 +105,23 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         tracing::warn!("not everything ended in time; ending it");
         tasks.abort_all();
     }
+    if let Some(cache) = cache {
+        // A disk that hangs holds up nobody's end; what is not written is not there.
+        let _ = tokio::time::timeout(CACHE_CLOSES_MOST, cache.close()).await;
+    }
     outcome
+}
+
+/// Opens the cache on disk, where that may block.
+async fn open_cache(options: Option<CacheOptions>) -> Option<EvidenceCache> {
+    let CacheOptions { folder, max_bytes } = options?;
+    tokio::task::spawn_blocking(move || EvidenceCache::open(&folder, max_bytes)).await.ok()
 }
 
 /// Starts every part. Each task yields its name when it ends.
 fn start(
     options: Options,
+    cache: Option<EvidenceCache>,
     listener: tokio::net::TcpListener,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<&'static str>, RunError> {
@@ -103,8 +129,13 @@ fn start(
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
     let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
     let unusable = |error| RunError::Registry(Box::new(error));
-    let revocation = Arc::new(Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?));
-    let registry = HttpRegistry::new(options.registries).map_err(unusable)?;
+    let mut revocation = Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?);
+    let mut verifier = Verifier::new(HttpRegistry::new(options.registries).map_err(unusable)?);
+    if let Some(cache) = &cache {
+        revocation = revocation.with_cache(cache.clone());
+        verifier = verifier.with_cache(cache.clone());
+    }
+    let (revocation, verifier) = (Arc::new(revocation), Arc::new(verifier));
     let (policy_sender, policy_triggers) = mpsc::unbounded();
     let (image_sender, image_triggers) = mpsc::unbounded();
     let (policies, policy_writer) = store::<TrustPolicy>();
@@ -112,7 +143,7 @@ fn start(
     let metrics = Arc::new(metrics::Metrics::default());
     let context = Arc::new(Context {
         client: client.clone(),
-        verifier: Arc::new(Verifier::new(registry)),
+        verifier: Arc::clone(&verifier),
         revocation: Arc::clone(&revocation),
         running: std::sync::Mutex::default(),
         policies: crate::policy::Policies::default(),
@@ -146,13 +177,12 @@ fn start(
             .graceful_shutdown_on(stop())
             .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics, &revocation), stop()).map(
-        |served| {
-            if let Err(error) = served {
-                tracing::error!(%error, "serving health and metrics failed");
-            }
-        },
-    );
+    let page = metrics::registry(metrics::Sources { metrics, verifier, revocation, cache });
+    let served = health::serve(listener, context.synced.clone(), page, stop()).map(|served| {
+        if let Err(error) = served {
+            tracing::error!(%error, "serving health and metrics failed");
+        }
+    });
 
     let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
         ("TrustPolicy controller", policy_controller.boxed()),
