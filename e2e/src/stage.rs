@@ -147,6 +147,41 @@ impl Stage {
         OperatorProcess::start(&OperatorOptions { args, env, ..OperatorOptions::default() })
     }
 
+    /// Gives a service account of this namespace (made with its first kubeconfig) the operator's rights in it, but for
+    /// some resources; what it had before is taken away.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn grant_all_but(&self, account: &str, resources: &[&str]) -> Result<()> {
+        self.grant("", account, account, resources).await
+    }
+
+    /// As [`Stage::grant_all_but`], in all namespaces.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn grant_cluster_all_but(&self, account: &str, resources: &[&str]) -> Result<()> {
+        self.grant("Cluster", &format!("{}-{account}", self.namespace), account, resources).await
+    }
+
+    async fn grant(&self, scope: &str, name: &str, account: &str, resources: &[&str]) -> Result<()> {
+        let role = self.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
+        let role: Value = serde_json::from_str(&role)?;
+        let rules = role["rules"].as_array().into_iter().flatten();
+        let taken = |rule: &Value| resources.iter().any(|resource| rule["resources"] == json!([resource]));
+        let rules: Vec<_> = rules.filter(|rule| !taken(rule)).collect();
+        let group = "rbac.authorization.k8s.io";
+        let (role, binding) = (format!("{scope}Role"), format!("{scope}RoleBinding"));
+        let object =
+            |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
+        let (mut granted, mut bound) = (object(&role), object(&binding));
+        granted["rules"] = json!(rules);
+        bound["roleRef"] = json!({"apiGroup": group, "kind": role, "name": name});
+        bound["subjects"] = json!([{"kind": "ServiceAccount", "name": account, "namespace": self.namespace}]);
+        self.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [granted, bound]})).await?;
+        Ok(())
+    }
+
     /// Pushes and signs images, trusts their root under the seed's policy, and runs each in a pod of its name.
     ///
     /// # Errors
@@ -227,25 +262,6 @@ impl Stage {
             "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": data,
         }))
         .await?;
-        Ok(())
-    }
-
-    /// Makes a service account of the namespace that has the operator's rights there, but for one resource.
-    ///
-    /// # Errors
-    /// The API server refuses it.
-    pub async fn all_rights_but(&self, name: &str, resource: &str) -> Result<()> {
-        let role = self.kubectl(&["get", "clusterrole", ACCOUNT.1, "-o", "json"]).await?;
-        let role: Value = serde_json::from_str(&role)?;
-        let rules = role["rules"].as_array().into_iter().flatten();
-        let rules: Vec<_> = rules.filter(|rule| rule["resources"] != json!([resource])).collect();
-        let group = "rbac.authorization.k8s.io";
-        let kind = |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
-        let (mut role, mut binding) = (kind("Role"), kind("RoleBinding"));
-        role["rules"] = json!(rules);
-        binding["roleRef"] = json!({"apiGroup": group, "kind": "Role", "name": name});
-        binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": self.namespace}]);
-        self.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})).await?;
         Ok(())
     }
 

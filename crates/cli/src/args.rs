@@ -91,7 +91,7 @@ pub(crate) struct VerifyArguments {
     /// Images as REPOSITORY:TAG or REPOSITORY@DIGEST
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (ConfigMaps that it names may stand in the same file)
+    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (what its trust stores name may stand in the same file)
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
     /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own

@@ -35,6 +35,24 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Whether the API server says that this is not ours to see, which is an answer and no failure.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(error) if matches!(&**error, kube::Error::Api(status) if status.code == 403))
+    }
+
+    /// It in a sentence, for whoever wrote the name of what could not be read.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Refused(error) => match &**error {
+                kube::Error::Api(status) if status.code == 403 => {
+                    format!("the operator may not read it ({})", status.message)
+                }
+                error => format!("the API server refused: {error}"),
+            },
+            other => other.to_string(),
+        }
+    }
+
     /// The metric label of this error.
     pub fn label(&self) -> &'static str {
         match self {

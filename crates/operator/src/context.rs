@@ -27,6 +27,7 @@ use crate::{
     policy::Policies,
     running::RunningIndex,
     trust_policy::Memories,
+    trust_store::bundles::ClusterTrustBundles,
 };
 
 /// After a restart, a status that an earlier process wrote stands for this long while there is no answer of our own.
@@ -64,6 +65,8 @@ pub struct Context {
     pub images: Images,
     /// The `ConfigMaps` that trust stores name.
     pub config_maps: ConfigMaps,
+    /// The `ClusterTrustBundle`s that trust stores name.
+    pub bundles: ClusterTrustBundles,
     /// Every `TrustPolicy` of the watch.
     pub trust_policies: Store<TrustPolicy>,
     /// Every `ImageVerification` of the watch.
@@ -113,6 +116,13 @@ impl Context {
     pub fn trigger_all(&self) {
         for policy in self.trust_policies.state() {
             self.triggers.trust_policy(ObjectRef::from_obj(&*policy));
+        }
+    }
+
+    /// Has every trust policy looked at again whose trust stores name `ClusterTrustBundle`s.
+    pub fn trigger_with_bundles(&self) {
+        for (namespace, name) in self.policies.with_bundles() {
+            self.triggers.trust_policy(ObjectRef::new(&name).within(&namespace));
         }
     }
 

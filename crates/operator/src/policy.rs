@@ -52,8 +52,12 @@ pub struct Policy {
     pub pull_secrets: Vec<String>,
     /// The `ConfigMaps` that its trust stores name.
     pub config_maps: BTreeSet<String>,
+    /// Whether its trust stores name `ClusterTrustBundle`s.
+    pub bundles: bool,
     /// Whether a `ConfigMap` could not be asked for.
     pub incomplete: bool,
+    /// When a Secret of its trust stores is to be read again.
+    pub reads_again: Option<Duration>,
     /// The value of the annotation that asks for a fresh look.
     pub requested_at: Option<String>,
     /// When this process first saw that value: who asked before that did not ask afresh.
@@ -81,7 +85,9 @@ impl Policy {
             selector: selector(spec).unwrap_or_default(),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             config_maps: loaded.config_maps,
+            bundles: loaded.bundles,
             incomplete: loaded.incomplete,
+            reads_again: loaded.next,
             requested_at: requested_at(policy),
             requested_seen: Instant::now(),
         }
@@ -198,6 +204,12 @@ impl Policies {
     /// Whether any policy names this `ConfigMap`.
     pub fn names_config_map(&self, key: &Key) -> bool {
         !self.that_name(key).is_empty()
+    }
+
+    /// The policies whose trust stores name `ClusterTrustBundle`s.
+    pub fn with_bundles(&self) -> Vec<Key> {
+        let table = self.table();
+        table.iter().filter(|(_, policy)| policy.bundles).map(|(key, _)| key.clone()).collect()
     }
 
     /// The names of the policies whose trust stores name this `ConfigMap`.

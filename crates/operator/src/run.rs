@@ -22,7 +22,9 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     context::{Context, Settings, Synced, Triggers, recorder},
-    health, image_verification, metrics, trust_policy, watches,
+    health, image_verification, metrics, trust_policy,
+    trust_store::bundles::ClusterTrustBundles,
+    watches,
 };
 
 /// How long the end may take after the signal for it: well within a pod's usual 30 s.
@@ -110,6 +112,8 @@ fn start(
     let (policies, policy_writer) = store::<TrustPolicy>();
     let (images, image_writer) = store::<ImageVerification>();
     let metrics = Arc::new(metrics::Metrics::default());
+    let namespace = options.settings.namespace.as_deref();
+    let bundles = namespace.map_or_else(ClusterTrustBundles::default, ClusterTrustBundles::for_namespace);
     let context = Arc::new(Context {
         client: client.clone(),
         verifier: Arc::new(Verifier::new(registry)),
@@ -120,6 +124,7 @@ fn start(
         images: image_verification::memory::Images::default(),
         memories: trust_policy::Memories::default(),
         config_maps: crate::config_maps::ConfigMaps::default(),
+        bundles,
         trust_policies: policies.clone(),
         image_verifications: images.clone(),
         triggers: Triggers::new(policy_sender, image_sender),
@@ -154,11 +159,12 @@ fn start(
         },
     );
 
-    let parts: [(&'static str, BoxFuture<'static, ()>); 5] = [
+    let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
         ("TrustPolicy controller", policy_controller.boxed()),
         ("ImageVerification controller", image_controller.boxed()),
         ("Pod watch", until(watches::pods(client.clone(), Arc::clone(&context)), stop()).boxed()),
-        ("ConfigMap watch", until(watches::config_maps(client, Arc::clone(&context)), stop()).boxed()),
+        ("ConfigMap watch", until(watches::config_maps(client.clone(), Arc::clone(&context)), stop()).boxed()),
+        ("ClusterTrustBundle watch", until(watches::bundles::follow(client, Arc::clone(&context)), stop()).boxed()),
         ("health endpoint", served.boxed()),
     ];
     let mut tasks = JoinSet::new();

@@ -14,7 +14,10 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use sealwatch_api::{ConditionType, FIELD_MANAGER, ImageVerification, TrustPolicy, TrustPolicyStatus};
+use sealwatch_api::{
+    ConditionType, FIELD_MANAGER, ImageVerification, TrustPolicy, TrustPolicyStatus,
+    trust_policy::{DEFAULT_INTERVAL, DEFAULT_STALE_AFTER},
+};
 use sealwatch_verifier::schedule;
 
 use crate::{
@@ -22,12 +25,15 @@ use crate::{
     config_maps::Key,
     context::{Context, STARTUP_GRACE},
     discover::{self, Plan, discovered},
-    image_verification::memory::Discovered,
+    image_verification::memory::{Discovered, seed},
     metrics::ResultLabels,
-    policy::Policy,
+    policy::{Policy, requested_at},
     running::NamespaceImages,
     status::{condition, policy as status},
-    trust_store,
+    trust_store::{
+        Reader,
+        secrets::{Freshness, Secrets},
+    },
 };
 
 /// How many `ImageVerification`s are created or deleted at once.
@@ -46,6 +52,8 @@ const JUDGING_MOST: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 struct Memory {
     uid: String,
+    /// The Secrets that its trust stores name, as they were read.
+    secrets: Secrets,
     written: Option<TrustPolicyStatus>,
     judged_version: Option<String>,
     last_write: Option<Instant>,
@@ -98,8 +106,8 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     }
     let now = Timestamp::now();
 
-    // Load (speaks to the API server only where a ConfigMap is new or changed).
-    let policy = Arc::new(load(&object, &context).await);
+    // Load (speaks to the API server only where a ConfigMap is new or changed, or a Secret is due).
+    let policy = Arc::new(load(&object, &context, &memory).await);
     let rejudge = context.policies.replace(&policy);
     if !context.synced.missing().is_empty() {
         // Without pods nothing can be discovered, and nothing may be collected either.
@@ -133,7 +141,7 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Apply (speaks to the API server).
     apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
-    let wait = next_reconcile(&images, &plan, pace, now);
+    let wait = next_reconcile(&images, &plan, pace, now).min(policy.reads_again.unwrap_or(LOOK_AROUND));
     Ok(Action::requeue(if policy.incomplete { wait.min(RETRY) } else { wait }))
 }
 
@@ -151,10 +159,19 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
     }
 }
 
-async fn load(object: &TrustPolicy, context: &Context) -> Policy {
-    let namespace = object.namespace().unwrap_or_default();
-    let loaded = trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec).await;
-    Policy::new(object, loaded).after(context.policies.find(&namespace, &object.name_any()).as_deref())
+async fn load(object: &TrustPolicy, context: &Context, memory: &Mutex<Memory>) -> Policy {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let reader =
+        Reader { client: &context.client, config_maps: &context.config_maps, blind: None, bundles: &context.bundles };
+    let freshness = Freshness {
+        period: schedule::period(object.spec.interval().unwrap_or(DEFAULT_INTERVAL), seed(&name)),
+        stale_after: object.spec.stale_after().unwrap_or(DEFAULT_STALE_AFTER),
+        request: requested_at(object),
+    };
+    let mut secrets = lock(memory).secrets.clone();
+    let loaded = reader.read(&namespace, &object.spec, &mut secrets, &freshness).await;
+    lock(memory).secrets = secrets;
+    Policy::new(object, loaded).after(context.policies.find(&namespace, &name).as_deref())
 }
 
 /// What a summary is made of.

@@ -224,6 +224,10 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
         "--allow-privileged=true".into(),
         "--profiling=false".into(),
     ];
+    if !order.options.without_cluster_trust_bundles {
+        flags.push("--runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true".into());
+        flags.push("--feature-gates=ClusterTrustBundle=true".into());
+    }
     flags.extend(emulation_flags(order));
     flags
 }

@@ -185,7 +185,9 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::TrustStoreUnavailable,
         "Make the ConfigMap and key that the message names, or correct what is in it: PEM or DER certificates, each a CA \
-         or self-signed. `secretKeyRef`, `clusterTrustBundle` and the pins `sha256` are not supported yet.",
+         or self-signed. A Secret that was corrected is read \
+         again within half a minute, or at once on `sealwatch.dev/requestedAt`. For pins, compare `spec.trustStores` with \
+         the fingerprints that the message names, and those with what your vendor publishes.",
     ),
     (
         Reason::Stale,

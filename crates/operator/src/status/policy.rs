@@ -193,7 +193,7 @@ impl Facts<'_> {
             return not(trouble.reason, message);
         }
         let mut message = "the policy is loaded and every image is looked after".to_owned();
-        for warning in warnings(policy) {
+        for warning in warnings(policy).into_iter().chain(policy.stores.notes.iter().cloned()) {
             message.push_str("; warning: ");
             message.push_str(&warning);
         }
