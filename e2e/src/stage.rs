@@ -4,6 +4,7 @@
 
 mod installed;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
@@ -105,6 +106,20 @@ impl Stage {
         self.operator_for(Some(&self.namespace), ACCOUNT, registries, more).await
     }
 
+    /// Starts an operator for this namespace that reaches the API server as this kubeconfig says.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn operator_by(
+        &self,
+        kubeconfig: &Path,
+        registries: &[&Registry],
+        more: &[&str],
+    ) -> Result<OperatorProcess> {
+        let (watched, account, contents) = (Some(self.namespace.as_str()), ACCOUNT, scene::registries(registries));
+        self.start(kubeconfig, &Launch { watched, account, contents, registries, more, log: None })
+    }
+
     /// Starts an operator for one namespace or all, as this service account (namespace and name).
     ///
     /// # Errors
@@ -136,7 +151,12 @@ impl Stage {
     pub async fn launch(&self, launch: &Launch<'_>) -> Result<OperatorProcess> {
         let (namespace, name) = launch.account;
         let account = Identity::ServiceAccount { namespace, name };
-        let kubeconfig = self.cluster.kubeconfig_for(account).await?.display().to_string();
+        let kubeconfig = self.cluster.kubeconfig_for(account).await?;
+        self.start(&kubeconfig, launch)
+    }
+
+    fn start(&self, kubeconfig: &Path, launch: &Launch<'_>) -> Result<OperatorProcess> {
+        let kubeconfig = kubeconfig.display().to_string();
         let registries = scene::write_registries(self.folder.path(), &launch.contents, launch.registries)?;
         let registries = registries.display().to_string();
         let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];

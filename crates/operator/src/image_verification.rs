@@ -44,13 +44,10 @@ const LOOK_AROUND: Duration = Duration::from_hours(1);
 /// # Errors
 /// When the status could not be written.
 pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> Result<Action, ApplyError> {
-    context.synced.wait().await;
+    context.sight.wait().await;
     let key = ObjectRef::from_obj(&*image);
     let memory = context.images.of(&key, &image.uid().unwrap_or_default());
-    if image.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
-        // We wrote since, and the watch has not told us yet: it will.
-        return Ok(Action::requeue(Duration::from_secs(1)));
-    }
+    let image = as_written(image, &memory);
     let now = Timestamp::now();
 
     let policy = match policy_of(&image, &context) {
@@ -99,6 +96,17 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
         context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
     }
     Ok(Action::requeue(wait))
+}
+
+/// The object as it is since we wrote its status, where the watch still shows an older version.
+fn as_written(mut image: Arc<ImageVerification>, memory: &Shared) -> Arc<ImageVerification> {
+    let mut memory = lock(memory);
+    if let Some(version) = memory.ahead.sees(image.resource_version()) {
+        let image = Arc::make_mut(&mut image);
+        image.metadata.resource_version = Some(version);
+        image.status.clone_from(&memory.written);
+    }
+    image
 }
 
 /// What to do after a failure.
@@ -218,9 +226,7 @@ async fn write(
         let moved = previous.verdict != next.verdict;
         {
             let mut memory = lock(memory);
-            // A write that changed nothing has no event that would show us a newer version.
-            let changed = written.resource_version() != image.resource_version();
-            memory.judged_version = image.resource_version().filter(|_| changed);
+            memory.ahead.wrote(written.resource_version());
             memory.written = Some(written.status.unwrap_or(next));
         }
         if moved && conclusion.reason != Reason::Pending {

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use prometheus_client::{
@@ -18,6 +17,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use sealwatch_verifier::Revocation;
+
+use crate::sight::Sight;
 
 /// The labels of `sealwatch_images`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
@@ -67,7 +68,6 @@ pub struct Metrics {
     /// Gatherings of evidence by result.
     pub gathers: Family<GatherLabels, Counter>,
     images: Mutex<BTreeMap<(String, String), Counts>>,
-    watches: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 impl Metrics {
@@ -82,11 +82,6 @@ impl Metrics {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.remove(&(namespace.to_owned(), policy.to_owned()));
     }
-
-    /// A watch of this kind has just said something.
-    pub fn watch_spoke(&self, kind: &'static str) {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, Instant::now());
-    }
 }
 
 /// The labels of `sealwatch_revocation_requests`.
@@ -98,7 +93,7 @@ struct RevocationLabels {
 
 /// What is read when somebody asks, rather than counted.
 #[derive(Debug)]
-struct Current(Arc<Metrics>, Arc<Revocation>);
+struct Current(Arc<Metrics>, Arc<Revocation>, Sight);
 
 impl Collector for Current {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -117,15 +112,14 @@ impl Collector for Current {
                 gauge.encode(metric.encode_family(&labels)?)?;
             }
         }
-        let watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut metric = encoder.encode_descriptor(
             "sealwatch_watch_age",
-            "Time since a watch last said something",
+            "Time since the API server was last heard about a watched kind, bookmarks included",
             Some(&Unit::Seconds),
             gauge.metric_type(),
         )?;
-        for (kind, spoke) in watches {
-            let gauge = ConstGauge::new(spoke.elapsed().as_secs_f64());
+        for (kind, age) in self.2.ages() {
+            let gauge = ConstGauge::new(age.as_secs_f64());
             gauge.encode(metric.encode_family(&WatchLabels { kind })?)?;
         }
         let counter = ConstCounter::new(0_u64);
@@ -143,7 +137,7 @@ impl Collector for Current {
 }
 
 /// The registry that `/metrics` prints.
-pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registry {
+pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>, sight: Sight) -> Registry {
     let mut registry = Registry::default();
     registry.register("sealwatch_reconciles", "Reconciles by kind and result", metrics.reconciles.clone());
     registry.register(
@@ -152,7 +146,7 @@ pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registr
         metrics.status_writes.clone(),
     );
     registry.register("sealwatch_gathers", "Gatherings of evidence by result", metrics.gathers.clone());
-    registry.register_collector(Box::new(Current(Arc::clone(metrics), Arc::clone(revocation))));
+    registry.register_collector(Box::new(Current(Arc::clone(metrics), Arc::clone(revocation), sight)));
     registry
 }
 
@@ -169,9 +163,10 @@ mod tests {
         let revocation = Arc::new(Revocation::new(fetcher));
         metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
         metrics.set_images("aio", "microsoft", BTreeMap::from([(("Verified".into(), "SignatureValid".into()), 27)]));
-        metrics.watch_spoke("Pod");
+        let sight = Sight::new(std::time::Duration::from_secs(195));
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation, sight.clone()))
+            .expect("a page");
         assert!(page.contains("# TYPE sealwatch_revocation_requests counter"), "{page}");
         assert!(page.contains(r#"sealwatch_reconciles_total{kind="TrustPolicy",result="success"} 1"#), "{page}");
         assert!(
@@ -183,7 +178,7 @@ mod tests {
         assert!(page.contains(r#"sealwatch_watch_age_seconds{kind="Pod"} "#), "{page}");
         metrics.forget("aio", "microsoft");
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation, sight)).expect("a page");
         assert!(!page.contains("microsoft"), "{page}");
     }
 }

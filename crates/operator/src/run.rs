@@ -9,7 +9,8 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, channel::mpsc, future::BoxFuture};
 use kube::{
-    Client, Config,
+    Config,
+    client::ClientBuilder,
     runtime::{
         controller::{self, Controller},
         reflector::store,
@@ -21,8 +22,11 @@ use sealwatch_verifier::{Revocation, Verifier};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    context::{Context, Settings, Synced, Triggers, recorder},
-    health, image_verification, metrics, trust_policy,
+    context::{Context, Settings, Triggers, recorder},
+    health, image_verification, metrics,
+    pulse::PulseLayer,
+    sight::Sight,
+    trust_policy,
     trust_store::bundles::ClusterTrustBundles,
     watches,
 };
@@ -103,7 +107,10 @@ fn start(
 ) -> Result<JoinSet<&'static str>, RunError> {
     let mut config = options.config;
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
-    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    tracing::info!(api_server = %config.cluster_url, "watching");
+    let sight = Sight::new(options.settings.watch_timeout);
+    let client = ClientBuilder::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    let client = client.with_layer(&PulseLayer(sight.clone())).build();
     let unusable = |error| RunError::Registry(Box::new(error));
     let revocation = Arc::new(Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?));
     let registry = HttpRegistry::new(options.registries).map_err(unusable)?;
@@ -130,7 +137,7 @@ fn start(
         triggers: Triggers::new(policy_sender, image_sender),
         metrics: Arc::clone(&metrics),
         recorder: recorder(client.clone()),
-        synced: Synced::default(),
+        sight: sight.clone(),
         started: Instant::now(),
         settings: options.settings,
     });
@@ -151,20 +158,20 @@ fn start(
             .graceful_shutdown_on(stop())
             .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics, &revocation), stop()).map(
-        |served| {
+    let served =
+        health::serve(listener, sight.clone(), metrics::registry(&metrics, &revocation, sight), stop()).map(|served| {
             if let Err(error) = served {
                 tracing::error!(%error, "serving health and metrics failed");
             }
-        },
-    );
+        });
 
-    let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
+    let parts: [(&'static str, BoxFuture<'static, ()>); 7] = [
         ("TrustPolicy controller", policy_controller.boxed()),
         ("ImageVerification controller", image_controller.boxed()),
         ("Pod watch", until(watches::pods(client.clone(), Arc::clone(&context)), stop()).boxed()),
         ("ConfigMap watch", until(watches::config_maps(client.clone(), Arc::clone(&context)), stop()).boxed()),
         ("ClusterTrustBundle watch", until(watches::bundles::follow(client, Arc::clone(&context)), stop()).boxed()),
+        ("watch over the watches", until(watches::oversee(Arc::clone(&context)), stop()).boxed()),
         ("health endpoint", served.boxed()),
     ];
     let mut tasks = JoinSet::new();

@@ -21,7 +21,7 @@ use sealwatch_api::{
 use sealwatch_verifier::schedule;
 
 use crate::{
-    apply::{self, ApplyError, bounded},
+    apply::{self, Ahead, ApplyError, bounded},
     config_maps::Key,
     context::{Context, STARTUP_GRACE},
     discover::{self, Plan, discovered},
@@ -55,7 +55,7 @@ struct Memory {
     /// The Secrets that its trust stores name, as they were read.
     secrets: Secrets,
     written: Option<TrustPolicyStatus>,
-    judged_version: Option<String>,
+    ahead: Ahead,
     last_write: Option<Instant>,
     /// Since when answers are awaited that belong to the policy as it is now.
     judging_since: Option<Instant>,
@@ -98,18 +98,15 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 /// # Errors
 /// When the API server refuses something that is needed.
 pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
-    context.synced.wait_or_forbidden().await;
+    context.sight.wait_or_refusal().await;
     let memory = context.memories.of(&object);
-    if object.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
-        // We wrote since, and the watch has not told us yet: it will.
-        return Ok(Action::requeue(Duration::from_secs(1)));
-    }
+    let object = as_written(object, &memory);
     let now = Timestamp::now();
 
     // Load (speaks to the API server only where a ConfigMap is new or changed, or a Secret is due).
     let policy = Arc::new(load(&object, &context, &memory).await);
     let rejudge = context.policies.replace(&policy);
-    if !context.synced.missing().is_empty() {
+    if context.sight.missing().iter().any(|kind| *kind != "ConfigMap") {
         // Without pods nothing can be discovered, and nothing may be collected either.
         let (images, found) = (NamespaceImages::default(), Discovered::default());
         let summarised = Summarised { policy: &policy, images: &images, found: &found, existing: &[], gate: false };
@@ -145,6 +142,17 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     Ok(Action::requeue(if policy.incomplete { wait.min(RETRY) } else { wait }))
 }
 
+/// The object as it is since we wrote its status, where the watch still shows an older version.
+fn as_written(mut object: Arc<TrustPolicy>, memory: &Mutex<Memory>) -> Arc<TrustPolicy> {
+    let mut memory = lock(memory);
+    if let Some(version) = memory.ahead.sees(object.resource_version()) {
+        let object = Arc::make_mut(&mut object);
+        object.metadata.resource_version = Some(version);
+        object.status.clone_from(&memory.written);
+    }
+    object
+}
+
 /// What to do after a failure.
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
 pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Context>) -> Action {
@@ -161,8 +169,12 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
 
 async fn load(object: &TrustPolicy, context: &Context, memory: &Mutex<Memory>) -> Policy {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let reader =
-        Reader { client: &context.client, config_maps: &context.config_maps, blind: None, bundles: &context.bundles };
+    let reader = Reader {
+        client: &context.client,
+        config_maps: &context.config_maps,
+        blind: context.sight.refusal("ConfigMap"),
+        bundles: &context.bundles,
+    };
     let freshness = Freshness {
         period: schedule::period(object.spec.interval().unwrap_or(DEFAULT_INTERVAL), seed(&name)),
         stale_after: object.spec.stale_after().unwrap_or(DEFAULT_STALE_AFTER),
@@ -197,7 +209,7 @@ async fn summarise(
     let facts = status::Facts {
         policy,
         images: results.iter().map(|(name, result)| (*name, result.as_ref())).collect(),
-        pods_forbidden: context.synced.why_no_pods(),
+        blind: context.sight.trouble(Instant::now()),
         pods: summarised.images.pods,
         containers: summarised.images.containers,
     };
@@ -226,9 +238,7 @@ async fn summarise(
     let written = written?;
     tell(object, context, &previous, &next).await;
     let mut memory = lock(memory);
-    // A write that changed nothing has no event that would show us a newer version.
-    let changed = written.resource_version() != object.resource_version();
-    memory.judged_version = object.resource_version().filter(|_| changed);
+    memory.ahead.wrote(written.resource_version());
     memory.written = Some(written.status.unwrap_or(next));
     memory.last_write = Some(Instant::now());
     Ok(None)

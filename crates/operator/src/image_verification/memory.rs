@@ -12,7 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use sealwatch_api::{ImageVerification, ImageVerificationStatus, Reason};
 use sealwatch_verifier::{Evidence, schedule};
 
-use crate::{config_maps::Key, status::policy::ImageResult};
+use crate::{apply::Ahead, config_maps::Key, status::policy::ImageResult};
 
 /// How soon the same is asked about revocation again at the earliest, whatever is due: memory is bounded, and what
 /// does not fit in must not be asked for without end.
@@ -127,8 +127,8 @@ pub struct Memory {
     pub looks: Looks,
     /// The status that was written last.
     pub written: Option<ImageVerificationStatus>,
-    /// The resourceVersion that the last write was judged by: as long as we see that one, our view is old.
-    pub judged_version: Option<String>,
+    /// How far what was written is ahead of what the watch shows.
+    pub ahead: Ahead,
     /// What its policy's summary counts.
     pub result: Option<ImageResult>,
 }

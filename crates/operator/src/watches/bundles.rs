@@ -8,16 +8,14 @@ use futures::{Stream, StreamExt as _};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::{self, Event},
 };
 
-use super::{config, forbidden, noted};
+use super::{forbidden, is_unknown, noted, watched};
 use crate::{
     apply::{ApplyError, bounded},
     context::Context,
+    sight::BUNDLES,
     trust_store::bundles::{Bundle, Bundles, ByName},
 };
 
@@ -25,8 +23,8 @@ use crate::{
 const GROUP: &str = "certificates.k8s.io";
 /// Their versions, the preferred first: an API server may have the group in a version that lacks them.
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
-const KIND: &str = "ClusterTrustBundle";
-const PLURAL: &str = "clustertrustbundles";
+const KIND: &str = BUNDLES.0;
+const PLURAL: &str = BUNDLES.1;
 /// How soon an API server that has none is asked again: it may be upgraded, or restarted with other flags.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -36,9 +34,11 @@ pub async fn follow(client: Client, context: Arc<Context>) {
     loop {
         let news = match served(&client).await {
             Ok(Some(resource)) => {
-                let events = watcher(Api::<DynamicObject>::all_with(client.clone(), &resource), config());
-                let events = noted(events.default_backoff(), KIND, Arc::clone(&context));
+                let events = watched(Api::<DynamicObject>::all_with(client.clone(), &resource), &context);
+                let events = noted(events, KIND, Arc::clone(&context));
+                context.sight.begins(KIND);
                 take_in(events, &context).await;
+                context.sight.ends(KIND);
                 false
             }
             Ok(None) => {
@@ -96,7 +96,7 @@ async fn take_in(events: impl Stream<Item = watcher::Result<Event<DynamicObject>
                 context.bundles.change(|known| drop(known.insert(bundle.name_any(), read(&bundle))))
             }
             Ok(Event::Delete(bundle)) => context.bundles.change(|known| drop(known.remove(&bundle.name_any()))),
-            Err(error) if is_gone(&error) => return,
+            Err(error) if is_unknown(&error) => return,
             Err(error) => match forbidden(&error) {
                 Some(why) => {
                     let why = format!("the operator may not list and watch ClusterTrustBundles ({why})");
@@ -117,12 +117,4 @@ async fn take_in(events: impl Stream<Item = watcher::Result<Event<DynamicObject>
 
 fn read(bundle: &DynamicObject) -> Bundle {
     Bundle::new(bundle.labels().clone(), bundle.data.get("spec").unwrap_or(&serde_json::Value::Null))
-}
-
-fn is_gone(error: &watcher::Error) -> bool {
-    matches!(
-        error,
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 404
-    )
 }
