@@ -110,12 +110,7 @@ impl Stage {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn operator_by(
-        &self,
-        kubeconfig: &Path,
-        registries: &[&Registry],
-        more: &[&str],
-    ) -> Result<OperatorProcess> {
+    pub fn operator_by(&self, kubeconfig: &Path, registries: &[&Registry], more: &[&str]) -> Result<OperatorProcess> {
         let (watched, account, contents) = (Some(self.namespace.as_str()), ACCOUNT, scene::registries(registries));
         self.start(kubeconfig, &Launch { watched, account, contents, registries, more, log: None })
     }

@@ -8,7 +8,10 @@ pub mod memory;
 
 pub use case::ParsedCase;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{
@@ -36,6 +39,8 @@ use crate::{
     },
 };
 
+/// The shortest pause between two writes of one status that does not turn the verdict.
+const PACE: Duration = Duration::from_secs(1);
 /// The longest wait between two reconciles of an image: a bound on how late a clock that was set can be noticed.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 
@@ -60,8 +65,8 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
                 Reason::TrustPolicyNotFound,
                 format!("there is no TrustPolicy {name:?} in this namespace"),
             );
-            write(&image, &context, &memory, &conclusion, None, None, now).await?;
-            return Ok(Action::await_change());
+            let pace = write(&image, &context, &memory, &conclusion, None, None, now).await?;
+            return Ok(pace.map_or_else(Action::await_change, Action::requeue));
         }
     };
     let found = context.discoveries.of(&policy.namespace, &policy.name).get(&image.name_any()).cloned();
@@ -90,7 +95,10 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
         return Ok(Action::requeue(wait.min(grace)));
     }
     // Write (speaks to the API server).
-    write(&image, &context, &memory, &judged.conclusion, Some(&policy), case.found, now).await?;
+    if let Some(pace) = write(&image, &context, &memory, &judged.conclusion, Some(&policy), case.found, now).await? {
+        // The policy's summary does not tell of it before this status does.
+        return Ok(Action::requeue(pace));
+    }
     // Report to the policy (speaks to nobody).
     if report(&memory, &policy, judged) && ours {
         context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
@@ -201,7 +209,8 @@ fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &Recalled) -> Op
     scope
 }
 
-/// Writes the status if it is worth it, and tells of a transition.
+/// Writes the status if it is worth it, and tells of a transition. Returns when to come back where a write was put off:
+/// a policy that is edited all the time need not be followed edit by edit, unless it turns the verdict.
 async fn write(
     image: &ImageVerification,
     context: &Context,
@@ -210,7 +219,7 @@ async fn write(
     policy: Option<&Policy>,
     found: Option<&Found>,
     now: Timestamp,
-) -> Result<(), ApplyError> {
+) -> Result<Option<Duration>, ApplyError> {
     let stands = image.status.clone().unwrap_or_default();
     // What we wrote is remembered, so that what somebody else wrote over it is put right, times and all.
     let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());
@@ -218,16 +227,22 @@ async fn write(
     let next = status::next(&previous, conclusion, running, image.metadata.generation.unwrap_or_default(), now);
     let interval = policy.map(|policy| policy.interval).unwrap_or_default();
     let foreign = stands != previous;
+    let moved = previous.verdict != next.verdict;
+    let since = lock(memory).last_write.map_or(PACE, |written| written.elapsed());
+    let pace = PACE.checked_sub(since).filter(|wait| !moved && !foreign && !wait.is_zero());
     if foreign || status::worth_writing(&previous, &next, interval) {
+        if pace.is_some() {
+            return Ok(pace);
+        }
         let written = apply::status(&context.client, image, &next).await;
         let result = written.as_ref().err().map_or("success", ApplyError::label);
         context.metrics.status_writes.get_or_create(&ResultLabels { kind: "ImageVerification", result }).inc();
         let written = written?;
-        let moved = previous.verdict != next.verdict;
         {
             let mut memory = lock(memory);
             memory.ahead.wrote(written.resource_version());
             memory.written = Some(written.status.unwrap_or(next));
+            memory.last_write = Some(Instant::now());
         }
         if moved && conclusion.reason != Reason::Pending {
             let warning = matches!(conclusion.verdict(), Verdict::Failed | Verdict::Unknown);
@@ -235,7 +250,7 @@ async fn write(
         }
     }
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "ImageVerification", result: "success" }).inc();
-    Ok(())
+    Ok(None)
 }
 
 /// Leaves the result for the policy's summary. Returns whether it is another than before.

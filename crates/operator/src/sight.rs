@@ -159,8 +159,10 @@ impl Sight {
             let message = format!("the API server does not show every {kind}: {}", fault.sentence);
             return Some(trouble(Circumstance::CacheStale, message));
         }
+        let said_elsewhere = |kind: &str, known: &Kind| NAMED.contains(&kind) && known.is_forbidden();
         let stale: Vec<&str> = kinds
             .iter()
+            .filter(|(kind, known)| !said_elsewhere(kind, known))
             .filter(|(_, known)| now.saturating_duration_since(known.heard) > self.0.stale_after)
             .map(|(kind, _)| *kind)
             .collect();
@@ -303,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn config_maps_that_are_refused_for_long_are_still_no_matter_of_others() {
+        let sight = Sight::new(TIMEOUT);
+        let later = Instant::now() + TIMEOUT + 2 * STALE_MARGIN;
+        for (_, plural) in WATCHED.into_iter().filter(|(kind, _)| *kind != "ConfigMap") {
+            sight.heard(plural, later);
+        }
+        assert!(sight.trouble(later).is_some(), "silence is told of");
+        sight.failed("ConfigMap", forbidden());
+        assert_eq!(sight.trouble(later), None, "a refusal is said by the trust stores that name one");
+    }
+
+    #[test]
     fn bundles_are_waited_for_by_nobody_and_stale_only_while_they_are_watched() {
         let sight = Sight::new(TIMEOUT);
         for (kind, _) in WATCHED {
@@ -314,6 +328,7 @@ mod tests {
         sight.failed(BUNDLES.0, forbidden());
         assert!(sight.missing().is_empty());
         assert_eq!(sight.trouble(Instant::now()), None, "it concerns only who names one");
+        sight.heard(BUNDLES.1, Instant::now());
         let later = Instant::now() + TIMEOUT + 2 * STALE_MARGIN;
         for (_, plural) in WATCHED {
             sight.heard(plural, later);

@@ -39,7 +39,7 @@ use crate::{
 /// How many `ImageVerification`s are created or deleted at once.
 const CONCURRENT_WRITES: usize = 8;
 /// The shortest pause between two writes of one summary that are no matter of the gate.
-const PACE: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_secs(1);
 /// The longest wait between two reconciles.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 

@@ -10,7 +10,11 @@ pub mod read;
 pub mod secrets;
 pub mod source;
 
-use sealwatch_api::{self as api, CertificateSummary, TrustPolicySpec, TrustStoreStatus, text::clip};
+use sealwatch_api::{
+    self as api, CertificateSummary, TrustPolicySpec, TrustStoreStatus,
+    text::clip,
+    trust_policy::status::{CERTIFICATES_LISTED_MAX, CERTIFICATES_MAX},
+};
 use sealwatch_notation::{Certificate, MAX_CERTIFICATES_PER_STORE, TrustStore, TrustStoreRef, TrustStores};
 
 pub use self::{
@@ -18,10 +22,6 @@ pub use self::{
     source::{Found, Held},
 };
 use crate::status::time;
-
-/// Most certificates that the status of one policy lists, over all its stores: they are about 500 bytes each, and an
-/// object may have 1.5 MiB.
-pub const LISTED_MOST: usize = 256;
 
 /// The trust stores of one policy.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ fn fingerprints(stores: &TrustStores) -> impl Iterator<Item = &str> {
 /// Loads every trust store of a policy. Pure.
 pub fn load(spec: &TrustPolicySpec, found: &Found) -> Stores {
     let mut loaded = Stores::default();
-    let mut room = LISTED_MOST;
+    let mut room = CERTIFICATES_LISTED_MAX;
     for store in &spec.trust_stores {
         let name = clip(&store.qualified_name(), 256);
         let reference: TrustStoreRef = match name.parse() {
@@ -113,8 +113,7 @@ fn certificates(store: &api::TrustStore, found: &Found) -> Result<(Vec<Certifica
 /// How the status shows a store that can be used, with at most `room` certificates.
 fn list(store: &TrustStore, name: String, notes: &[String], room: usize) -> TrustStoreStatus {
     let all = store.certificates();
-    let certificates: Vec<_> =
-        all.iter().take(room.min(api::trust_policy::status::CERTIFICATES_MAX)).map(summary).collect();
+    let certificates: Vec<_> = all.iter().take(room.min(CERTIFICATES_MAX)).map(summary).collect();
     let hidden = all.len().saturating_sub(certificates.len());
     let hidden = (hidden > 0).then(|| format!("{hidden} more certificates are trusted and not listed here"));
     let said: Vec<&str> = notes.iter().chain(&hidden).map(String::as_str).collect();

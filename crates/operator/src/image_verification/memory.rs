@@ -127,6 +127,8 @@ pub struct Memory {
     pub looks: Looks,
     /// The status that was written last.
     pub written: Option<ImageVerificationStatus>,
+    /// When that was.
+    pub last_write: Option<Instant>,
     /// How far what was written is ahead of what the watch shows.
     pub ahead: Ahead,
     /// What its policy's summary counts.

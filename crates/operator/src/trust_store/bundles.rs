@@ -90,6 +90,8 @@ impl Bundles {
 /// The `ClusterTrustBundle`s, shared by the watch that fills them and the policies that read them.
 #[derive(Debug, Default)]
 pub struct ClusterTrustBundles {
+    /// Why they are never asked for, if they are not.
+    never: Option<String>,
     known: Mutex<Option<Bundles>>,
     wanted: Notify,
     changed: Notify,
@@ -102,7 +104,7 @@ impl ClusterTrustBundles {
             "needs an operator that is installed cluster-wide, and this one watches the namespace {namespace:?} only; \
              use configMapKeyRef, secretKeyRef or pem"
         );
-        Self { known: Mutex::new(Some(Bundles::Unavailable(why))), ..Self::default() }
+        Self { never: Some(why), ..Self::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Bundles>> {
@@ -111,6 +113,9 @@ impl ClusterTrustBundles {
 
     /// What is known. The first to ask sets the watch off and waits for its first list, for 30 s at most.
     pub async fn read(&self) -> Bundles {
+        if let Some(why) = &self.never {
+            return Bundles::Unavailable(why.clone());
+        }
         self.wanted.notify_one();
         let known = async {
             loop {
