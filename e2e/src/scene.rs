@@ -5,6 +5,8 @@
 
 mod tamper;
 
+pub use tamper::attach;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

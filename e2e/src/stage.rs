@@ -4,6 +4,7 @@
 
 mod installed;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
@@ -105,6 +106,15 @@ impl Stage {
         self.operator_for(Some(&self.namespace), ACCOUNT, registries, more).await
     }
 
+    /// Starts an operator for this namespace that reaches the API server as this kubeconfig says.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn operator_by(&self, kubeconfig: &Path, registries: &[&Registry], more: &[&str]) -> Result<OperatorProcess> {
+        let (watched, account, contents) = (Some(self.namespace.as_str()), ACCOUNT, scene::registries(registries));
+        self.start(kubeconfig, &Launch { watched, account, contents, registries, more, log: None })
+    }
+
     /// Starts an operator for one namespace or all, as this service account (namespace and name).
     ///
     /// # Errors
@@ -136,7 +146,12 @@ impl Stage {
     pub async fn launch(&self, launch: &Launch<'_>) -> Result<OperatorProcess> {
         let (namespace, name) = launch.account;
         let account = Identity::ServiceAccount { namespace, name };
-        let kubeconfig = self.cluster.kubeconfig_for(account).await?.display().to_string();
+        let kubeconfig = self.cluster.kubeconfig_for(account).await?;
+        self.start(&kubeconfig, launch)
+    }
+
+    fn start(&self, kubeconfig: &Path, launch: &Launch<'_>) -> Result<OperatorProcess> {
+        let kubeconfig = kubeconfig.display().to_string();
         let registries = scene::write_registries(self.folder.path(), &launch.contents, launch.registries)?;
         let registries = registries.display().to_string();
         let args = ["operator", "--log-format", "text", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
@@ -145,6 +160,41 @@ impl Stage {
         let args = args.chain(launch.more.iter().copied()).map(str::to_owned).collect();
         let env = launch.log.iter().map(|filter| ("RUST_LOG".to_owned(), (*filter).to_owned())).collect();
         OperatorProcess::start(&OperatorOptions { args, env, ..OperatorOptions::default() })
+    }
+
+    /// Gives a service account of this namespace (made with its first kubeconfig) the operator's rights in it, but for
+    /// some resources; what it had before is taken away.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn grant_all_but(&self, account: &str, resources: &[&str]) -> Result<()> {
+        self.grant("", account, account, resources).await
+    }
+
+    /// As [`Stage::grant_all_but`], in all namespaces.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn grant_cluster_all_but(&self, account: &str, resources: &[&str]) -> Result<()> {
+        self.grant("Cluster", &format!("{}-{account}", self.namespace), account, resources).await
+    }
+
+    async fn grant(&self, scope: &str, name: &str, account: &str, resources: &[&str]) -> Result<()> {
+        let role = self.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
+        let role: Value = serde_json::from_str(&role)?;
+        let rules = role["rules"].as_array().into_iter().flatten();
+        let taken = |rule: &Value| resources.iter().any(|resource| rule["resources"] == json!([resource]));
+        let rules: Vec<_> = rules.filter(|rule| !taken(rule)).collect();
+        let group = "rbac.authorization.k8s.io";
+        let (role, binding) = (format!("{scope}Role"), format!("{scope}RoleBinding"));
+        let object =
+            |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
+        let (mut granted, mut bound) = (object(&role), object(&binding));
+        granted["rules"] = json!(rules);
+        bound["roleRef"] = json!({"apiGroup": group, "kind": role, "name": name});
+        bound["subjects"] = json!([{"kind": "ServiceAccount", "name": account, "namespace": self.namespace}]);
+        self.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [granted, bound]})).await?;
+        Ok(())
     }
 
     /// Pushes and signs images, trusts their root under the seed's policy, and runs each in a pod of its name.
@@ -227,25 +277,6 @@ impl Stage {
             "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": data,
         }))
         .await?;
-        Ok(())
-    }
-
-    /// Makes a service account of the namespace that has the operator's rights there, but for one resource.
-    ///
-    /// # Errors
-    /// The API server refuses it.
-    pub async fn all_rights_but(&self, name: &str, resource: &str) -> Result<()> {
-        let role = self.kubectl(&["get", "clusterrole", ACCOUNT.1, "-o", "json"]).await?;
-        let role: Value = serde_json::from_str(&role)?;
-        let rules = role["rules"].as_array().into_iter().flatten();
-        let rules: Vec<_> = rules.filter(|rule| rule["resources"] != json!([resource])).collect();
-        let group = "rbac.authorization.k8s.io";
-        let kind = |kind: &str| json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}});
-        let (mut role, mut binding) = (kind("Role"), kind("RoleBinding"));
-        role["rules"] = json!(rules);
-        binding["roleRef"] = json!({"apiGroup": group, "kind": "Role", "name": name});
-        binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": self.namespace}]);
-        self.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})).await?;
         Ok(())
     }
 

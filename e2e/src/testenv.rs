@@ -10,6 +10,7 @@
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`Authority`]: the server that certificates name for revocation lists;
 //! * [`pods`]: pods as a kubelet reports them;
+//! * [`SilentProxy`]: a way to the API server that can fall silent;
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
 mod authority;
@@ -24,6 +25,7 @@ pub mod pods;
 mod process;
 mod registry;
 mod server;
+mod silence;
 pub mod supervisor;
 mod timestamping;
 mod tools;
@@ -33,6 +35,7 @@ pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};
+pub use silence::SilentProxy;
 pub use timestamping::TimestampAuthority;
 
 use std::io::Write;

@@ -54,6 +54,7 @@ async fn every_image_gets_the_verdict_that_its_signature_deserves() -> Result<()
     assert_eq!(seen.image_condition("aio-operator", "Verified"), "True/SignatureValid");
     assert_eq!(seen.image_condition("aio-operator", "Ready"), "True/Succeeded");
     assert_eq!(seen.image_condition("dataflow-operator", "Verified"), "False/NoSignature");
+    assert_eq!(seen.image_condition("opc-ua-broker", "Verified"), "False/IntegrityFailed");
     assert_eq!(seen.image_condition("dataflow-operator", "Ready"), "True/Succeeded");
 
     let policy = seen.policy(POLICY);

@@ -151,7 +151,7 @@ async fn a_pull_secret_that_is_missing_is_passed_over_and_one_that_may_not_be_re
 
     // The same rights, but for secrets, given to another service account.
     let name = "blind";
-    stage.all_rights_but(name, "secrets").await?;
+    stage.grant_all_but(name, &["secrets"]).await?;
     stage.kubectl(&["delete", "iv", "--all"]).await?;
     let watched = Some(stage.namespace.as_str());
     let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
@@ -168,14 +168,14 @@ async fn pods_that_may_not_be_listed_are_said_and_heal() -> Result<()> {
     let stage = Stage::set(testenv::cluster().await?, "faults").await?;
     stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
     let name = "podless";
-    stage.all_rights_but(name, "pods").await?;
+    stage.grant_all_but(name, &["pods"]).await?;
     let watched = Some(stage.namespace.as_str());
     let _operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
     let seen =
         stage.until("the refusal", |seen| seen.policy_condition(POLICY, "Ready") == "False/PodsForbidden").await?;
     assert_eq!(seen.policy_condition(POLICY, "Verified"), "Unknown/PodsForbidden");
     assert!(seen.images.is_empty());
-    stage.all_rights_but(name, "nothing").await?;
+    stage.grant_all_but(name, &[]).await?;
     stage.until("the verdict", |seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded").await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The largest `ImageVerification` that the operator can write stays small enough to have thousands of.
+//! The largest `ImageVerification` that the operator can write stays small enough to have thousands of, and the largest
+//! status of a `TrustPolicy` leaves room for its spec.
 
 use std::fmt::Write as _;
 
@@ -10,11 +11,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use sealwatch_api::image_verification::status::{CONTAINERS_MAX, PLATFORMS_MAX, REFERENCES_MAX, TRANSITIONS_MAX};
 use sealwatch_api::text::{CHECK_MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES, REFERENCE_MAX_BYTES, clip};
+use sealwatch_api::trust_policy::status::{CERTIFICATES_LISTED_MAX, FAILING_MAX};
 use sealwatch_api::{
-    Anchor, AppliedPolicy, Check, CheckAction, CheckResult, CheckType, ConditionStatus, ConditionType, ContainerState,
-    ContainerType, ImageVerification, ImageVerificationSpec, ImageVerificationStatus, Reason, RevocationEvidence,
-    RevocationMethod, Running, RunningContainer, Signature, SignedVia, Signer, Timestamp, Transition,
-    TrustPolicyReference, Verdict,
+    Anchor, AppliedPolicy, CertificateSummary, Check, CheckAction, CheckResult, CheckType, ConditionStatus,
+    ConditionType, ContainerState, ContainerType, ExpiryKind, ImageVerification, ImageVerificationSpec,
+    ImageVerificationStatus, NextExpiry, Reason, RevocationEvidence, RevocationMethod, Running, RunningContainer,
+    Signature, SignedVia, Signer, Summary, Timestamp, Transition, TrustPolicyReference, TrustPolicyStatus,
+    TrustStoreStatus, Verdict,
 };
 
 /// Upper bound for one object as JSON, in bytes.
@@ -190,6 +193,50 @@ fn the_largest_image_verification_has_at_most_16_kib() {
     assert!(bytes <= LIMIT, "{bytes} bytes:\n{}", sizes(&largest));
     // A bound that is far off would hide a forgotten field.
     assert!(bytes > LIMIT / 2, "{bytes} bytes only");
+}
+
+/// Upper bound for the status of a policy as JSON, in bytes: a tenth of what etcd takes of one object.
+const POLICY_LIMIT: usize = 160 * 1024;
+
+#[test]
+fn the_largest_status_of_a_policy_has_at_most_160_kib_however_many_images_run() {
+    let certificate =
+        CertificateSummary { subject: supplied(256), sha256: text(64), not_before: time(), not_after: time() };
+    let store = |certificates: usize| TrustStoreStatus {
+        name: text(256),
+        certificates: vec![certificate.clone(); certificates],
+        message: Some(supplied(MESSAGE_MAX_BYTES)),
+    };
+    let stores = 32;
+    let listed = CERTIFICATES_LISTED_MAX / stores;
+    let largest = TrustPolicyStatus {
+        observed_generation: Some(i64::MAX),
+        conditions: largest_conditions(),
+        summary: Some(Summary {
+            images: u32::MAX,
+            verified: u32::MAX,
+            logged: u32::MAX,
+            failed: u32::MAX,
+            unknown: u32::MAX,
+            skipped: u32::MAX,
+            pods: u32::MAX,
+            containers: u32::MAX,
+        }),
+        trust_stores: vec![store(listed); stores],
+        failing: vec![text(253); FAILING_MAX],
+        next_expiry: Some(NextExpiry {
+            time: time(),
+            kind: Some(ExpiryKind::SigningCertificate.into()),
+            subject: supplied(256),
+            images: u32::MAX,
+        }),
+        last_scan_time: time(),
+        last_handled_requested_at: Some(text(256)),
+    };
+    let bytes = serde_json::to_vec(&largest).unwrap().len();
+    assert!(bytes <= POLICY_LIMIT, "{bytes} bytes");
+    // A bound that is far off would hide a forgotten field.
+    assert!(bytes > POLICY_LIMIT / 2, "{bytes} bytes only");
 }
 
 /// The parts of the status by size, to see what to cut.

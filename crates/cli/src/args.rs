@@ -67,6 +67,15 @@ pub(crate) struct OperatorArguments {
     /// How long an ImageVerification stays after the last pod that ran its image is gone (such as 90s, 10m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "SEALWATCH_COLLECT_AFTER")]
     pub(crate) collect_after: Duration,
+    /// How long one watch request may last, 5s to 290s; shorter where something on the way drops idle connections sooner
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "195s",
+        value_parser = watch_timeout,
+        env = "SEALWATCH_WATCH_TIMEOUT"
+    )]
+    pub(crate) watch_timeout: Duration,
     /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
     #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
     pub(crate) azure_identity: bool,
@@ -104,7 +113,7 @@ pub(crate) struct VerifyArguments {
     /// Images as REPOSITORY:TAG or REPOSITORY@DIGEST
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (ConfigMaps that it names may stand in the same file)
+    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (what its trust stores name may stand in the same file)
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
     /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own
@@ -178,6 +187,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     sealwatch_api::DurationString::from(text).to_duration().map_err(|error| error.to_string())
 }
 
+/// Below 5 s the API server would be busy with nothing but watches; above 290 s dropped connections go unnoticed too long.
+fn watch_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration(text)?;
+    match timeout.as_secs() {
+        5..=290 => Ok(timeout),
+        _ => Err("must be from 5s to 290s".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -209,5 +227,14 @@ mod tests {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert!(duration("90").is_err());
         assert!(duration("-1s").is_err());
+    }
+
+    #[test]
+    fn a_watch_lasts_for_5_to_290_seconds() {
+        assert_eq!(watch_timeout("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(watch_timeout("4m50s"), Ok(Duration::from_secs(290)));
+        for wrong in ["4s", "291s", "1h", "0s", "soon"] {
+            assert!(watch_timeout(wrong).is_err(), "{wrong}");
+        }
     }
 }

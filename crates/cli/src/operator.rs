@@ -33,7 +33,11 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return usage(&format!("signals cannot be waited for: {error}")),
     };
-    let settings = Settings { namespace: arguments.watch_namespace, collect_after: arguments.collect_after };
+    let settings = Settings {
+        namespace: arguments.watch_namespace,
+        collect_after: arguments.collect_after,
+        watch_timeout: arguments.watch_timeout,
+    };
     let max_bytes = arguments.cache_dir_max_bytes;
     let cache = arguments.cache_dir.map(|folder| CacheOptions { folder, max_bytes });
     let options = Options { config, registries, listen: arguments.listen, settings, cache };

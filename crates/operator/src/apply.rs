@@ -35,6 +35,24 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Whether the API server says that this is not ours to see, which is an answer and no failure.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(error) if matches!(&**error, kube::Error::Api(status) if status.code == 403))
+    }
+
+    /// It in a sentence, for whoever wrote the name of what could not be read.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Refused(error) => match &**error {
+                kube::Error::Api(status) if status.code == 403 => {
+                    format!("the operator may not read it ({})", status.message)
+                }
+                error => format!("the API server refused: {error}"),
+            },
+            other => other.to_string(),
+        }
+    }
+
     /// The metric label of this error.
     pub fn label(&self) -> &'static str {
         match self {
@@ -53,6 +71,30 @@ impl From<kube::Error> for ApplyError {
             kube::Error::Api(status) if status.code == 404 => Self::Gone,
             _ => Self::Refused(Box::new(error)),
         }
+    }
+}
+
+/// How far our writes are ahead of what the watch shows of an object. A watch may lag for seconds, or have fallen
+/// silent: work goes on meanwhile, over the version that we wrote. The fence is the same, as nothing but the status can
+/// be another in it.
+#[derive(Clone, Debug, Default)]
+pub struct Ahead {
+    seen: Option<String>,
+    written: Option<String>,
+}
+
+impl Ahead {
+    /// The watch shows this version. Returns the one that we made of it, if we did.
+    pub fn sees(&mut self, version: Option<String>) -> Option<String> {
+        if self.seen != version {
+            *self = Self { seen: version, written: None };
+        }
+        self.written.clone()
+    }
+
+    /// We wrote what the watch showed last, and this is its version now.
+    pub fn wrote(&mut self, version: Option<String>) {
+        self.written = version;
     }
 }
 
@@ -115,5 +157,27 @@ pub async fn event(
     let reference = regarding.object_ref(&());
     if let Err(error) = bounded(recorder.publish(&event, &reference)).await {
         tracing::debug!(%error, reason, "event not published");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::unnecessary_wraps, reason = "an object need not have a version")]
+    fn version(number: u32) -> Option<String> {
+        Some(number.to_string())
+    }
+
+    #[test]
+    fn what_we_wrote_stands_until_the_watch_shows_another_version_than_before() {
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.sees(version(1)), None);
+        ahead.wrote(version(2));
+        assert_eq!(ahead.sees(version(1)), version(2));
+        ahead.wrote(version(3));
+        assert_eq!(ahead.sees(version(1)), version(3), "the watch has been silent for two writes");
+        assert_eq!(ahead.sees(version(4)), None, "somebody else wrote, or the watch has caught up");
+        assert_eq!(ahead.sees(version(1)), None, "an older view is not ours to go on from");
     }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::net::TcpListener;
 
-use crate::context::Synced;
+use crate::sight::Sight;
 
 /// What the endpoints read.
 #[derive(Clone)]
 struct Served {
-    synced: Synced,
+    sight: Sight,
     metrics: Arc<prometheus_client::registry::Registry>,
 }
 
@@ -21,11 +21,11 @@ struct Served {
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    synced: Synced,
+    sight: Sight,
     metrics: prometheus_client::registry::Registry,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let served = Served { synced, metrics: Arc::new(metrics) };
+    let served = Served { sight, metrics: Arc::new(metrics) };
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
@@ -42,13 +42,13 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Ready once every watch has its first complete list.
+/// Ready once every watch has its first complete list, and for as long as each is heard of.
 async fn readyz(State(served): State<Served>) -> impl IntoResponse {
-    let missing = served.synced.missing();
-    if missing.is_empty() {
+    let unready = served.sight.unready(Instant::now());
+    if unready.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for the first list of {}\n", missing.join(", ")))
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", unready.join("\n")))
     }
 }
 

@@ -8,7 +8,10 @@ pub mod memory;
 
 pub use case::ParsedCase;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{
@@ -36,6 +39,8 @@ use crate::{
     },
 };
 
+/// The shortest pause between two writes of one status that does not turn the verdict.
+const PACE: Duration = Duration::from_secs(1);
 /// The longest wait between two reconciles of an image: a bound on how late a clock that was set can be noticed.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 
@@ -44,13 +49,10 @@ const LOOK_AROUND: Duration = Duration::from_hours(1);
 /// # Errors
 /// When the status could not be written.
 pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> Result<Action, ApplyError> {
-    context.synced.wait().await;
+    context.sight.wait().await;
     let key = ObjectRef::from_obj(&*image);
     let memory = context.images.of(&key, &image.uid().unwrap_or_default());
-    if image.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
-        // We wrote since, and the watch has not told us yet: it will.
-        return Ok(Action::requeue(Duration::from_secs(1)));
-    }
+    let image = as_written(image, &memory);
     let now = Timestamp::now();
 
     let policy = match policy_of(&image, &context) {
@@ -63,8 +65,8 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
                 Reason::TrustPolicyNotFound,
                 format!("there is no TrustPolicy {name:?} in this namespace"),
             );
-            write(&image, &context, &memory, &conclusion, None, None, now).await?;
-            return Ok(Action::await_change());
+            let pace = write(&image, &context, &memory, &conclusion, None, None, now).await?;
+            return Ok(pace.map_or_else(Action::await_change, Action::requeue));
         }
     };
     let found = context.discoveries.of(&policy.namespace, &policy.name).get(&image.name_any()).cloned();
@@ -93,12 +95,26 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
         return Ok(Action::requeue(wait.min(grace)));
     }
     // Write (speaks to the API server).
-    write(&image, &context, &memory, &judged.conclusion, Some(&policy), case.found, now).await?;
+    if let Some(pace) = write(&image, &context, &memory, &judged.conclusion, Some(&policy), case.found, now).await? {
+        // The policy's summary does not tell of it before this status does.
+        return Ok(Action::requeue(pace));
+    }
     // Report to the policy (speaks to nobody).
     if report(&memory, &policy, judged) && ours {
         context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
     }
     Ok(Action::requeue(wait))
+}
+
+/// The object as it is since we wrote its status, where the watch still shows an older version.
+fn as_written(mut image: Arc<ImageVerification>, memory: &Shared) -> Arc<ImageVerification> {
+    let mut memory = lock(memory);
+    if let Some(version) = memory.ahead.sees(image.resource_version()) {
+        let image = Arc::make_mut(&mut image);
+        image.metadata.resource_version = Some(version);
+        image.status.clone_from(&memory.written);
+    }
+    image
 }
 
 /// What to do after a failure.
@@ -194,7 +210,8 @@ fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &FollowedRecall)
     scope
 }
 
-/// Writes the status if it is worth it, and tells of a transition.
+/// Writes the status if it is worth it, and tells of a transition. Returns when to come back where a write was put off:
+/// a policy that is edited all the time need not be followed edit by edit, unless it turns the verdict.
 async fn write(
     image: &ImageVerification,
     context: &Context,
@@ -203,7 +220,7 @@ async fn write(
     policy: Option<&Policy>,
     found: Option<&Found>,
     now: Timestamp,
-) -> Result<(), ApplyError> {
+) -> Result<Option<Duration>, ApplyError> {
     let stands = image.status.clone().unwrap_or_default();
     // What we wrote is remembered, so that what somebody else wrote over it is put right, times and all.
     let previous = lock(memory).written.clone().unwrap_or_else(|| stands.clone());
@@ -211,18 +228,22 @@ async fn write(
     let next = status::next(&previous, conclusion, running, image.metadata.generation.unwrap_or_default(), now);
     let interval = policy.map(|policy| policy.interval).unwrap_or_default();
     let foreign = stands != previous;
+    let moved = previous.verdict != next.verdict;
+    let since = lock(memory).last_write.map_or(PACE, |written| written.elapsed());
+    let pace = PACE.checked_sub(since).filter(|wait| !moved && !foreign && !wait.is_zero());
     if foreign || status::worth_writing(&previous, &next, interval) {
+        if pace.is_some() {
+            return Ok(pace);
+        }
         let written = apply::status(&context.client, image, &next).await;
         let result = written.as_ref().err().map_or("success", ApplyError::label);
         context.metrics.status_writes.get_or_create(&ResultLabels { kind: "ImageVerification", result }).inc();
         let written = written?;
-        let moved = previous.verdict != next.verdict;
         {
             let mut memory = lock(memory);
-            // A write that changed nothing has no event that would show us a newer version.
-            let changed = written.resource_version() != image.resource_version();
-            memory.judged_version = image.resource_version().filter(|_| changed);
+            memory.ahead.wrote(written.resource_version());
             memory.written = Some(written.status.unwrap_or(next));
+            memory.last_write = Some(Instant::now());
         }
         if moved && conclusion.reason != Reason::Pending {
             let warning = matches!(conclusion.verdict(), Verdict::Failed | Verdict::Unknown);
@@ -230,7 +251,7 @@ async fn write(
         }
     }
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "ImageVerification", result: "success" }).inc();
-    Ok(())
+    Ok(None)
 }
 
 /// Leaves the result for the policy's summary. Returns whether it is another than before.

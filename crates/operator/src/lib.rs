@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The Sealwatch operator: watches which images run, and writes what their signatures say.
 //!
-//! Pods come in through a slim watch and become an index of running images ([`running`]). Each `TrustPolicy` is loaded
+//! What comes over the watches, and whether anything does, is known to [`sight`]. Pods come in through a slim watch and become an index of running images ([`running`]). Each `TrustPolicy` is loaded
 //! ([`policy`], [`trust_store`], [`revocation_lists`]) and compared with what runs ([`discover`]); each `ImageVerification` is looked at
 //! when due, judged, and its status written ([`image_verification`]). What decides is pure: [`running`], [`discover`],
 //! [`status`], and the judging in [`sealwatch_verifier`].
@@ -14,9 +14,11 @@ pub mod health;
 pub mod image_verification;
 pub mod metrics;
 pub mod policy;
+pub mod pulse;
 pub mod revocation_lists;
 pub mod run;
 pub mod running;
+pub mod sight;
 pub mod status;
 pub mod trust_policy;
 pub mod trust_store;

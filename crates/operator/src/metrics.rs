@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use prometheus_client::{
@@ -19,6 +18,8 @@ use prometheus_client::{
 };
 use sealwatch_registry::HttpRegistry;
 use sealwatch_verifier::{EvidenceCache, Revocation, Verifier};
+
+use crate::sight::Sight;
 
 /// The labels of `sealwatch_images`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
@@ -68,7 +69,6 @@ pub struct Metrics {
     /// Gatherings of evidence by result.
     pub gathers: Family<GatherLabels, Counter>,
     images: Mutex<BTreeMap<(String, String), Counts>>,
-    watches: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 impl Metrics {
@@ -82,11 +82,6 @@ impl Metrics {
     pub fn forget(&self, namespace: &str, policy: &str) {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.remove(&(namespace.to_owned(), policy.to_owned()));
-    }
-
-    /// A watch of this kind has just said something.
-    pub fn watch_spoke(&self, kind: &'static str) {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, Instant::now());
     }
 }
 
@@ -120,6 +115,8 @@ pub struct Sources {
     pub revocation: Arc<Revocation>,
     /// The cache on disk, if there is one.
     pub cache: Option<EvidenceCache>,
+    /// What is seen of the cluster.
+    pub sight: Sight,
 }
 
 /// What is read when somebody asks, rather than counted.
@@ -171,7 +168,7 @@ impl Current {
     }
 
     fn encode_counts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Sources { metrics, revocation, .. } = &self.0;
+        let Sources { metrics, revocation, sight, .. } = &self.0;
         let images = metrics.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gauge = ConstGauge::new(0_i64);
         let mut metric = encoder.encode_descriptor(
@@ -187,15 +184,14 @@ impl Current {
                 gauge.encode(metric.encode_family(&labels)?)?;
             }
         }
-        let watches = metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut metric = encoder.encode_descriptor(
             "sealwatch_watch_age",
-            "Time since a watch last said something",
+            "Time since the API server was last heard about a watched kind, bookmarks included",
             Some(&Unit::Seconds),
             gauge.metric_type(),
         )?;
-        for (kind, spoke) in watches {
-            let gauge = ConstGauge::new(spoke.elapsed().as_secs_f64());
+        for (kind, age) in sight.ages() {
+            let gauge = ConstGauge::new(age.as_secs_f64());
             gauge.encode(metric.encode_family(&WatchLabels { kind })?)?;
         }
         let counter = ConstCounter::new(0_u64);
@@ -245,11 +241,11 @@ mod tests {
                 verifier: Arc::new(Verifier::new(registry)),
                 revocation: Arc::new(Revocation::new(fetcher)),
                 cache: Some(EvidenceCache::open(folder.path(), 1 << 20)),
+                sight: Sight::new(std::time::Duration::from_secs(195)),
             }
         };
         metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
         metrics.set_images("aio", "microsoft", BTreeMap::from([(("Verified".into(), "SignatureValid".into()), 27)]));
-        metrics.watch_spoke("Pod");
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry(sources())).expect("a page");
         assert!(page.contains("# TYPE sealwatch_revocation_requests counter"), "{page}");

@@ -54,8 +54,12 @@ pub struct Policy {
     pub pull_secrets: Vec<String>,
     /// The `ConfigMaps` that its trust stores name.
     pub config_maps: BTreeSet<String>,
+    /// Whether its trust stores name `ClusterTrustBundle`s.
+    pub bundles: bool,
     /// Whether a `ConfigMap` could not be asked for.
     pub incomplete: bool,
+    /// When a Secret of its trust stores is to be read again.
+    pub reads_again: Option<Duration>,
     /// The value of the annotation that asks for a fresh look.
     pub requested_at: Option<String>,
     /// When this process first saw that value: who asked before that did not ask afresh.
@@ -84,7 +88,9 @@ impl Policy {
             selector: selector(spec).unwrap_or_default(),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             config_maps: loaded.config_maps,
+            bundles: loaded.bundles,
             incomplete: loaded.incomplete,
+            reads_again: loaded.next,
             requested_at: requested_at(policy),
             requested_seen: Instant::now(),
         }
@@ -209,10 +215,70 @@ impl Policies {
         !self.that_name(key).is_empty()
     }
 
+    /// The policies whose trust stores name `ClusterTrustBundle`s.
+    pub fn with_bundles(&self) -> Vec<Key> {
+        let table = self.table();
+        table.iter().filter(|(_, policy)| policy.bundles).map(|(key, _)| key.clone()).collect()
+    }
+
     /// The names of the policies whose trust stores name this `ConfigMap`.
     pub fn that_name(&self, (namespace, name): &Key) -> Vec<String> {
         let table = self.table();
         let of_namespace = table.values().filter(|policy| policy.namespace == *namespace);
         of_namespace.filter(|policy| policy.config_maps.contains(name)).map(|policy| policy.name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn policy(more: &Value) -> Policy {
+        let mut spec = json!({
+            "version": "1.0",
+            "trustPolicies": [{
+                "name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "strict"},
+                "trustStores": ["ca:roots"], "trustedIdentities": ["*"],
+            }],
+        });
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        let policy: TrustPolicy = serde_json::from_value(json!({
+            "apiVersion": "sealwatch.dev/v1alpha1", "kind": "TrustPolicy",
+            "metadata": {"name": "p", "namespace": "n", "uid": "u", "generation": 1}, "spec": spec,
+        }))
+        .expect("a policy");
+        let stores = crate::trust_store::load(&policy.spec, &crate::trust_store::Found::default());
+        Policy::new(&policy, Loaded { stores, ..Loaded::default() })
+    }
+
+    /// F30: a definition newer than this operator may admit more than it knows.
+    #[test]
+    fn what_a_newer_version_may_mean_is_refused_with_the_field_named_and_never_guessed() {
+        for (more, named) in [
+            (json!({"digestMatching": "FollowTheMoon"}), "spec.digestMatching: "),
+            (json!({"interval": "1d"}), "spec.interval: "),
+            (json!({"staleAfter": "P7D"}), "spec.staleAfter: "),
+            (
+                json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Resembles", "values": ["b"]}]}}),
+                "spec.podSelector: ",
+            ),
+            (json!({"version": "2.0"}), "version"),
+        ] {
+            let policy = policy(&more);
+            let why = policy.document.expect_err("it is not known");
+            assert!(why.contains(named), "{more}: {why}");
+        }
+        let level = json!({"trustPolicies": [{
+            "name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "relaxed"},
+            "trustStores": ["ca:roots"], "trustedIdentities": ["*"],
+        }]});
+        assert!(policy(&level).document.is_err_and(|why| why.contains("relaxed")));
+        let store = json!({"trustStores": [{"type": "oracle", "name": "roots", "certificates": [{"pem": "x"}]}]});
+        let problems = policy(&store).stores.problems.clone();
+        assert!(problems.first().is_some_and(|problem| problem.contains("oracle:roots")), "{problems:?}");
     }
 }

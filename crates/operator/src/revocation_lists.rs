@@ -8,7 +8,7 @@ use sealwatch_api::{KeySelector, TrustPolicySpec, text::clip};
 use sealwatch_notation::RevocationList;
 use sealwatch_verifier::BroughtLists;
 
-use crate::trust_store::{Found, Unread, value_of};
+use crate::trust_store::{Found, source::config_map_value};
 
 /// The `ConfigMap` keys that a policy's revocation lists are in.
 pub(crate) fn sources(spec: &TrustPolicySpec) -> impl Iterator<Item = &KeySelector> {
@@ -18,16 +18,11 @@ pub(crate) fn sources(spec: &TrustPolicySpec) -> impl Iterator<Item = &KeySelect
 
 /// Loads every revocation list that a policy brings. Pure.
 pub fn load(spec: &TrustPolicySpec, found: &Found) -> BroughtLists {
-    load_but(spec, found, &Unread::new())
-}
-
-/// Loads every revocation list of a policy but those that need something unread.
-pub(crate) fn load_but(spec: &TrustPolicySpec, found: &Found, unread: &Unread) -> BroughtLists {
     let mut brought = BroughtLists::default();
     let crls = spec.revocation.iter().flat_map(|revocation| &revocation.crls);
     for (place, source) in crls.enumerate() {
         let reference = source.config_map_key_ref.as_ref().ok_or_else(|| ": names no source".to_owned());
-        let bytes = reference.and_then(|reference| value_of(reference, found, unread));
+        let bytes = reference.and_then(|reference| config_map_value(reference, found));
         let list = bytes.and_then(|bytes| {
             let read = RevocationList::from_der_or_pem(bytes);
             read.map_err(|error| format!(": {error}"))
@@ -63,13 +58,14 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_read_is_named_and_the_others_count() {
         let values = BTreeMap::from([("good".to_owned(), List::new().issue()), ("bad".to_owned(), b"<html>".to_vec())]);
-        let found = Found::from([("lists".to_owned(), Some(Arc::new(values)))]);
+        let config_maps = [("lists".to_owned(), Ok(Some(Arc::new(values))))].into();
+        let found = Found { config_maps, ..Found::default() };
         let brought = load(&spec(&["bad", "good", "absent"]), &found);
         assert_eq!(brought.lists.len(), 1);
         let [bad, absent] = brought.unread.as_slice() else { panic!("{:?}", brought.unread) };
         assert!(bad.starts_with("spec.revocation.crls[0]: malformed revocation list"), "{bad}");
         assert_eq!(absent, "spec.revocation.crls[2].configMapKeyRef: ConfigMap \"lists\" has no key \"absent\"");
-        let missing = load(&spec(&["good"]), &Found::new());
+        let missing = load(&spec(&["good"]), &Found::default());
         assert!(missing.lists.is_empty());
         assert!(missing.unread[0].contains("ConfigMap \"lists\" does not exist"), "{:?}", missing.unread);
         let no_source = load(

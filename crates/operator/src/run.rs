@@ -10,7 +10,8 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, channel::mpsc, future::BoxFuture};
 use kube::{
-    Client, Config,
+    Config,
+    client::ClientBuilder,
     runtime::{
         controller::{self, Controller},
         reflector::store,
@@ -22,8 +23,13 @@ use sealwatch_verifier::{EvidenceCache, Revocation, Verifier};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    context::{Context, Settings, Synced, Triggers, recorder},
-    health, image_verification, metrics, trust_policy, watches,
+    context::{Context, Settings, Triggers, recorder},
+    health, image_verification, metrics,
+    pulse::PulseLayer,
+    sight::Sight,
+    trust_policy,
+    trust_store::bundles::ClusterTrustBundles,
+    watches,
 };
 
 /// How long the end may take after the signal for it: well within a pod's usual 30 s.
@@ -127,20 +133,18 @@ fn start(
 ) -> Result<JoinSet<&'static str>, RunError> {
     let mut config = options.config;
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
-    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
-    let unusable = |error| RunError::Registry(Box::new(error));
-    let mut revocation = Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?);
-    let mut verifier = Verifier::new(HttpRegistry::new(options.registries).map_err(unusable)?);
-    if let Some(cache) = &cache {
-        revocation = revocation.with_cache(cache.clone());
-        verifier = verifier.with_cache(cache.clone());
-    }
-    let (revocation, verifier) = (Arc::new(revocation), Arc::new(verifier));
+    tracing::info!(api_server = %config.cluster_url, "watching");
+    let sight = Sight::new(options.settings.watch_timeout);
+    let client = ClientBuilder::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    let client = client.with_layer(&PulseLayer(sight.clone())).build();
+    let (verifier, revocation) = engine(options.registries, cache.as_ref())?;
     let (policy_sender, policy_triggers) = mpsc::unbounded();
     let (image_sender, image_triggers) = mpsc::unbounded();
     let (policies, policy_writer) = store::<TrustPolicy>();
     let (images, image_writer) = store::<ImageVerification>();
     let metrics = Arc::new(metrics::Metrics::default());
+    let namespace = options.settings.namespace.as_deref();
+    let bundles = namespace.map_or_else(ClusterTrustBundles::default, ClusterTrustBundles::for_namespace);
     let context = Arc::new(Context {
         client: client.clone(),
         verifier: Arc::clone(&verifier),
@@ -151,12 +155,13 @@ fn start(
         images: image_verification::memory::Images::default(),
         memories: trust_policy::Memories::default(),
         config_maps: crate::config_maps::ConfigMaps::default(),
+        bundles,
         trust_policies: policies.clone(),
         image_verifications: images.clone(),
         triggers: Triggers::new(policy_sender, image_sender),
         metrics: Arc::clone(&metrics),
         recorder: recorder(client.clone()),
-        synced: Synced::default(),
+        sight: sight.clone(),
         started: Instant::now(),
         settings: options.settings,
     });
@@ -177,19 +182,21 @@ fn start(
             .graceful_shutdown_on(stop())
             .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let page = metrics::registry(metrics::Sources { metrics, verifier, revocation, cache });
-    let served = health::serve(listener, context.synced.clone(), page, stop()).map(|served| {
+    let page = metrics::registry(metrics::Sources { metrics, verifier, revocation, cache, sight: sight.clone() });
+    let served = health::serve(listener, sight, page, stop()).map(|served| {
         if let Err(error) = served {
             tracing::error!(%error, "serving health and metrics failed");
         }
     });
 
-    let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
+    let parts: [(&'static str, BoxFuture<'static, ()>); 8] = [
         ("TrustPolicy controller", policy_controller.boxed()),
         ("ImageVerification controller", image_controller.boxed()),
         ("Pod watch", until(watches::pods(client.clone(), Arc::clone(&context)), stop()).boxed()),
         ("Node watch", until(watches::nodes::follow(client.clone(), Arc::clone(&context)), stop()).boxed()),
-        ("ConfigMap watch", until(watches::config_maps(client, Arc::clone(&context)), stop()).boxed()),
+        ("ConfigMap watch", until(watches::config_maps(client.clone(), Arc::clone(&context)), stop()).boxed()),
+        ("ClusterTrustBundle watch", until(watches::bundles::follow(client, Arc::clone(&context)), stop()).boxed()),
+        ("watch over the watches", until(watches::oversee(Arc::clone(&context)), stop()).boxed()),
         ("health endpoint", served.boxed()),
     ];
     let mut tasks = JoinSet::new();
@@ -197,6 +204,21 @@ fn start(
         tasks.spawn(part.map(move |()| name));
     }
     Ok(tasks)
+}
+
+/// What asks registries and about revocation, and remembers what it heard.
+fn engine(
+    registries: RegistryOptions,
+    cache: Option<&EvidenceCache>,
+) -> Result<(Arc<Verifier<HttpRegistry>>, Arc<Revocation>), RunError> {
+    let unusable = |error| RunError::Registry(Box::new(error));
+    let mut revocation = Revocation::new(PlainFetcher::new(&registries).map_err(unusable)?);
+    let mut verifier = Verifier::new(HttpRegistry::new(registries).map_err(unusable)?);
+    if let Some(cache) = cache {
+        revocation = revocation.with_cache(cache.clone());
+        verifier = verifier.with_cache(cache.clone());
+    }
+    Ok((Arc::new(verifier), Arc::new(revocation)))
 }
 
 /// Resolves when the operator shall stop.

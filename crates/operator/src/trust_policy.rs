@@ -14,26 +14,32 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use sealwatch_api::{ConditionType, FIELD_MANAGER, ImageVerification, TrustPolicy, TrustPolicyStatus};
+use sealwatch_api::{
+    ConditionType, FIELD_MANAGER, ImageVerification, TrustPolicy, TrustPolicyStatus,
+    trust_policy::{DEFAULT_INTERVAL, DEFAULT_STALE_AFTER},
+};
 use sealwatch_verifier::schedule;
 
 use crate::{
-    apply::{self, ApplyError, bounded},
+    apply::{self, Ahead, ApplyError, bounded},
     config_maps::Key,
     context::{Context, STARTUP_GRACE},
     discover::{self, Plan, discovered},
-    image_verification::memory::Discovered,
+    image_verification::memory::{Discovered, seed},
     metrics::ResultLabels,
-    policy::Policy,
+    policy::{Policy, requested_at},
     running::NamespaceImages,
     status::{condition, policy as status},
-    trust_store,
+    trust_store::{
+        Reader,
+        secrets::{Freshness, Secrets},
+    },
 };
 
 /// How many `ImageVerification`s are created or deleted at once.
 const CONCURRENT_WRITES: usize = 8;
 /// The shortest pause between two writes of one summary that are no matter of the gate.
-const PACE: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_secs(1);
 /// The longest wait between two reconciles.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 
@@ -46,8 +52,10 @@ const JUDGING_MOST: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 struct Memory {
     uid: String,
+    /// The Secrets that its trust stores name, as they were read.
+    secrets: Secrets,
     written: Option<TrustPolicyStatus>,
-    judged_version: Option<String>,
+    ahead: Ahead,
     last_write: Option<Instant>,
     /// Since when answers are awaited that belong to the policy as it is now.
     judging_since: Option<Instant>,
@@ -90,18 +98,15 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 /// # Errors
 /// When the API server refuses something that is needed.
 pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Result<Action, ApplyError> {
-    context.synced.wait_or_forbidden().await;
+    context.sight.wait_or_refusal().await;
     let memory = context.memories.of(&object);
-    if object.resource_version().is_some_and(|seen| lock(&memory).judged_version.as_ref() == Some(&seen)) {
-        // We wrote since, and the watch has not told us yet: it will.
-        return Ok(Action::requeue(Duration::from_secs(1)));
-    }
+    let object = as_written(object, &memory);
     let now = Timestamp::now();
 
-    // Load (speaks to the API server only where a ConfigMap is new or changed).
-    let policy = Arc::new(load(&object, &context).await);
+    // Load (speaks to the API server only where a ConfigMap is new or changed, or a Secret is due).
+    let policy = Arc::new(load(&object, &context, &memory).await);
     let rejudge = context.policies.replace(&policy);
-    if !context.synced.missing().is_empty() {
+    if context.sight.missing().iter().any(|kind| *kind != "ConfigMap") {
         // Without pods nothing can be discovered, and nothing may be collected either.
         let (images, found) = (NamespaceImages::default(), Discovered::default());
         let summarised = Summarised { policy: &policy, images: &images, found: &found, existing: &[], gate: false };
@@ -133,8 +138,19 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Apply (speaks to the API server).
     apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
-    let wait = next_reconcile(&images, &plan, pace, now);
+    let wait = next_reconcile(&images, &plan, pace, now).min(policy.reads_again.unwrap_or(LOOK_AROUND));
     Ok(Action::requeue(if policy.incomplete { wait.min(RETRY) } else { wait }))
+}
+
+/// The object as it is since we wrote its status, where the watch still shows an older version.
+fn as_written(mut object: Arc<TrustPolicy>, memory: &Mutex<Memory>) -> Arc<TrustPolicy> {
+    let mut memory = lock(memory);
+    if let Some(version) = memory.ahead.sees(object.resource_version()) {
+        let object = Arc::make_mut(&mut object);
+        object.metadata.resource_version = Some(version);
+        object.status.clone_from(&memory.written);
+    }
+    object
 }
 
 /// What to do after a failure.
@@ -151,10 +167,23 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
     }
 }
 
-async fn load(object: &TrustPolicy, context: &Context) -> Policy {
-    let namespace = object.namespace().unwrap_or_default();
-    let loaded = trust_store::read(&context.client, &context.config_maps, &namespace, &object.spec).await;
-    Policy::new(object, loaded).after(context.policies.find(&namespace, &object.name_any()).as_deref())
+async fn load(object: &TrustPolicy, context: &Context, memory: &Mutex<Memory>) -> Policy {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let reader = Reader {
+        client: &context.client,
+        config_maps: &context.config_maps,
+        blind: context.sight.refusal("ConfigMap"),
+        bundles: &context.bundles,
+    };
+    let freshness = Freshness {
+        period: schedule::period(object.spec.interval().unwrap_or(DEFAULT_INTERVAL), seed(&name)),
+        stale_after: object.spec.stale_after().unwrap_or(DEFAULT_STALE_AFTER),
+        request: requested_at(object),
+    };
+    let mut secrets = lock(memory).secrets.clone();
+    let loaded = reader.read(&namespace, &object.spec, &mut secrets, &freshness).await;
+    lock(memory).secrets = secrets;
+    Policy::new(object, loaded).after(context.policies.find(&namespace, &name).as_deref())
 }
 
 /// What a summary is made of.
@@ -180,7 +209,7 @@ async fn summarise(
     let facts = status::Facts {
         policy,
         images: results.iter().map(|(name, result)| (*name, result.as_ref())).collect(),
-        pods_forbidden: context.synced.why_no_pods(),
+        blind: context.sight.trouble(Instant::now()),
         pods: summarised.images.pods,
         containers: summarised.images.containers,
     };
@@ -209,9 +238,7 @@ async fn summarise(
     let written = written?;
     tell(object, context, &previous, &next).await;
     let mut memory = lock(memory);
-    // A write that changed nothing has no event that would show us a newer version.
-    let changed = written.resource_version() != object.resource_version();
-    memory.judged_version = object.resource_version().filter(|_| changed);
+    memory.ahead.wrote(written.resource_version());
     memory.written = Some(written.status.unwrap_or(next));
     memory.last_write = Some(Instant::now());
     Ok(None)

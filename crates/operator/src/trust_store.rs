@@ -4,24 +4,24 @@
 //! One source that cannot be read makes its whole store unavailable (Notation does the same with files): a store
 //! with a hole in it would make verdicts depend on what happened to be readable.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+pub mod bundles;
+pub mod pins;
+pub mod read;
+pub mod secrets;
+pub mod source;
 
-use kube::Client;
 use sealwatch_api::{
-    self as api, CertificateSource, CertificateSummary, KeySelector, TrustPolicySpec, TrustStoreStatus, text::clip,
+    self as api, CertificateSummary, TrustPolicySpec, TrustStoreStatus,
+    text::clip,
+    trust_policy::status::{CERTIFICATES_LISTED_MAX, CERTIFICATES_MAX},
 };
-use sealwatch_notation::{Certificate, TrustStore, TrustStoreRef, TrustStores, parse_certificates};
-use sealwatch_verifier::BroughtLists;
+use sealwatch_notation::{Certificate, MAX_CERTIFICATES_PER_STORE, TrustStore, TrustStoreRef, TrustStores};
 
-use crate::{
-    apply::bounded,
-    config_maps::{ConfigMaps, Values},
-    revocation_lists,
-    status::time,
+pub use self::{
+    read::{Loaded, Reader},
+    source::{Found, Held},
 };
+use crate::status::time;
 
 /// The trust stores of one policy.
 #[derive(Clone, Debug, Default)]
@@ -32,64 +32,26 @@ pub struct Stores {
     pub listed: Vec<TrustStoreStatus>,
     /// What is wrong, by store; empty when all is well.
     pub problems: Vec<String>,
+    /// What of stores that can be used is worth knowing: certificates that no pin lists, and pins that match none.
+    pub notes: Vec<String>,
 }
 
 impl PartialEq for Stores {
     fn eq(&self, other: &Self) -> bool {
-        // The list shows every certificate's fingerprint and every problem.
-        self.listed == other.listed
+        // The list shows every problem; what it has no room for of the certificates, the stores themselves tell.
+        self.listed == other.listed && fingerprints(&self.stores).eq(fingerprints(&other.stores))
     }
 }
 
-/// The trust stores of one policy, and what they were loaded from.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    /// The stores.
-    pub stores: Stores,
-    /// The revocation lists that the policy brings.
-    pub brought: BroughtLists,
-    /// The `ConfigMaps` that it names.
-    pub config_maps: BTreeSet<String>,
-    /// Whether one of them could not be asked for: then it is worth trying again.
-    pub incomplete: bool,
-}
-
-/// The `ConfigMaps` that a policy names, as they were found.
-pub type Found = BTreeMap<String, Option<Arc<Values>>>;
-
-/// Why a `ConfigMap` could not be asked for, by name.
-pub(crate) type Unread = BTreeMap<String, String>;
-
-/// Reads the `ConfigMaps` that a policy names and loads its trust stores. What the API server refuses to show makes a
-/// store unavailable, with its words.
-pub async fn read(client: &Client, known: &ConfigMaps, namespace: &str, spec: &TrustPolicySpec) -> Loaded {
-    let (mut found, mut unread) = (Found::new(), Unread::new());
-    let config_maps = config_maps(spec);
-    for name in &config_maps {
-        match bounded(known.read(client, namespace, name)).await {
-            Ok(values) => drop(found.insert(name.clone(), values)),
-            Err(error) => drop(unread.insert(name.clone(), error.to_string())),
-        }
-    }
-    let brought = revocation_lists::load_but(spec, &found, &unread);
-    Loaded { stores: load_but(spec, &found, &unread), brought, config_maps, incomplete: !unread.is_empty() }
-}
-
-/// The names of the `ConfigMaps` that a policy's trust stores and revocation lists name.
-fn config_maps(spec: &TrustPolicySpec) -> BTreeSet<String> {
-    let sources = spec.trust_stores.iter().flat_map(|store| &store.certificates);
-    let sources = sources.filter_map(|source| source.config_map_key_ref.as_ref());
-    sources.chain(revocation_lists::sources(spec)).map(|reference| reference.name.clone()).collect()
+fn fingerprints(stores: &TrustStores) -> impl Iterator<Item = &str> {
+    let stores = stores.iter().filter_map(|(_, store)| store.ok());
+    stores.flat_map(|store| store.certificates().iter().map(Certificate::sha256))
 }
 
 /// Loads every trust store of a policy. Pure.
 pub fn load(spec: &TrustPolicySpec, found: &Found) -> Stores {
-    load_but(spec, found, &Unread::new())
-}
-
-/// Loads every trust store of a policy but those that need something unread.
-fn load_but(spec: &TrustPolicySpec, found: &Found, unread: &Unread) -> Stores {
     let mut loaded = Stores::default();
+    let mut room = CERTIFICATES_LISTED_MAX;
     for store in &spec.trust_stores {
         let name = clip(&store.qualified_name(), 256);
         let reference: TrustStoreRef = match name.parse() {
@@ -99,11 +61,12 @@ fn load_but(spec: &TrustPolicySpec, found: &Found, unread: &Unread) -> Stores {
                 continue;
             }
         };
-        match certificates(store, found, unread).and_then(|read| open(&reference, read)) {
-            Ok(store) => {
-                let certificates = store.certificates().iter().take(api::trust_policy::status::CERTIFICATES_MAX);
-                let certificates = certificates.map(summary).collect();
-                loaded.listed.push(TrustStoreStatus { name, certificates, message: None });
+        match open(&reference, store, found) {
+            Ok((store, notes)) => {
+                let listed = list(&store, name.clone(), &notes, room);
+                room = room.saturating_sub(listed.certificates.len());
+                loaded.listed.push(listed);
+                loaded.notes.extend(notes.into_iter().map(|note| format!("trust store {name}: {note}")));
                 loaded.stores.insert(store);
             }
             Err(why) => {
@@ -117,61 +80,45 @@ fn load_but(spec: &TrustPolicySpec, found: &Found, unread: &Unread) -> Stores {
     loaded
 }
 
-fn open(reference: &TrustStoreRef, certificates: Vec<Certificate>) -> Result<TrustStore, String> {
-    TrustStore::new(reference.clone(), certificates).map_err(|error| error.to_string())
+fn open(
+    reference: &TrustStoreRef,
+    store: &api::TrustStore,
+    found: &Found,
+) -> Result<(TrustStore, Vec<String>), String> {
+    let (certificates, notes) = certificates(store, found)?;
+    let store = TrustStore::new(reference.clone(), certificates).map_err(|error| error.to_string())?;
+    Ok((store, notes))
 }
 
-/// The certificates of one store, each once.
-fn certificates(store: &api::TrustStore, found: &Found, unread: &Unread) -> Result<Vec<Certificate>, String> {
-    let mut certificates: Vec<Certificate> = Vec::new();
+/// The certificates of one store, each once, and what is worth knowing of its pins.
+fn certificates(store: &api::TrustStore, found: &Found) -> Result<(Vec<Certificate>, Vec<String>), String> {
+    let (mut certificates, mut notes) = (Vec::new(), Vec::new());
     for (place, source) in store.certificates.iter().enumerate() {
         let field = format!("certificates[{place}]");
-        let bytes = bytes_of(source, found, unread).map_err(|why| format!("{field}{why}"))?;
-        let read = parse_certificates(&bytes).map_err(|error| format!("{field}: {error}"))?;
-        for certificate in read {
+        let read = source::certificates(source, found).map_err(|why| format!("{field}{why}"))?;
+        let pinned = pins::apply(&source.sha256, read).map_err(|why| format!("{field}{why}"))?;
+        notes.extend(pinned.notes.into_iter().map(|note| format!("{field}{note}")));
+        for certificate in pinned.trusted {
             if !certificates.contains(&certificate) {
                 certificates.push(certificate);
             }
         }
+        if certificates.len() > MAX_CERTIFICATES_PER_STORE {
+            return Err(format!("{field}: more than {MAX_CERTIFICATES_PER_STORE} certificates in one trust store"));
+        }
     }
-    Ok(certificates)
+    Ok((certificates, notes))
 }
 
-fn bytes_of<'a>(
-    source: &'a CertificateSource,
-    found: &'a Found,
-    unread: &Unread,
-) -> Result<std::borrow::Cow<'a, [u8]>, String> {
-    // A pin that is not enforced would be a promise broken in silence.
-    if !source.sha256.is_empty() {
-        return Err(".sha256: pins are not supported by this version".into());
-    }
-    if let Some(pem) = &source.pem {
-        return Ok(pem.as_bytes().into());
-    }
-    if let Some(reference) = &source.config_map_key_ref {
-        return value_of(reference, found, unread).map(Into::into);
-    }
-    if source.secret_key_ref.is_some() {
-        return Err(".secretKeyRef: not supported by this version; use pem or configMapKeyRef".into());
-    }
-    if source.cluster_trust_bundle.is_some() {
-        return Err(".clusterTrustBundle: not supported by this version; use pem or configMapKeyRef".into());
-    }
-    Err(": names no source".into())
-}
-
-/// The value of a key of a `ConfigMap`.
-pub(crate) fn value_of<'a>(reference: &KeySelector, found: &'a Found, unread: &Unread) -> Result<&'a [u8], String> {
-    let KeySelector { name, key } = reference;
-    if let Some(why) = unread.get(name) {
-        return Err(format!(".configMapKeyRef: ConfigMap {name:?} could not be read: {why}"));
-    }
-    let Some(values) = found.get(name).and_then(Option::as_ref) else {
-        return Err(format!(".configMapKeyRef: ConfigMap {name:?} does not exist in this namespace"));
-    };
-    let value = values.get(key).map(Vec::as_slice);
-    value.ok_or_else(|| format!(".configMapKeyRef: ConfigMap {name:?} has no key {key:?}"))
+/// How the status shows a store that can be used, with at most `room` certificates.
+fn list(store: &TrustStore, name: String, notes: &[String], room: usize) -> TrustStoreStatus {
+    let all = store.certificates();
+    let certificates: Vec<_> = all.iter().take(room.min(CERTIFICATES_MAX)).map(summary).collect();
+    let hidden = all.len().saturating_sub(certificates.len());
+    let hidden = (hidden > 0).then(|| format!("{hidden} more certificates are trusted and not listed here"));
+    let said: Vec<&str> = notes.iter().chain(&hidden).map(String::as_str).collect();
+    let message = (!said.is_empty()).then(|| clip(&said.join("; "), api::text::MESSAGE_MAX_BYTES));
+    TrustStoreStatus { name, certificates, message }
 }
 
 fn summary(certificate: &Certificate) -> CertificateSummary {

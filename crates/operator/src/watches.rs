@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The watches, and what each of their events sets off. The one place that uses kube-runtime's unstable streams.
 
+pub mod bundles;
 pub mod nodes;
+mod pauses;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -17,16 +23,19 @@ use kube::{
     },
 };
 use sealwatch_api::{ImageVerification, TrustPolicy};
+use serde::de::DeserializeOwned;
 
+use self::pauses::pausing;
 use crate::{
     context::Context,
     running::{RunningIndex, pod::SlimPod},
+    sight::Fault,
 };
 
-/// How long one watch request may last. Load balancers drop connections that are idle for four minutes, unnoticed.
-const WATCH_SECONDS: u32 = 195;
 /// How many objects a page of a list holds.
 const PAGE: u32 = 500;
+/// How soon it is noticed that something is not seen, or is seen again.
+const OVERSEE_EVERY: Duration = Duration::from_millis(500);
 /// How often an error of a watch is worth a line in the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
@@ -42,8 +51,13 @@ where
     }
 }
 
-fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
+/// What happens to objects, from the first list on and again after each failure.
+fn watched<K>(api: Api<K>, context: &Context) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static + use<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let seconds = u32::try_from(context.settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    pausing(watcher(api, watcher::Config::default().timeout(seconds).page_size(PAGE)))
 }
 
 /// The trust policies: into their store, and to whoever reconciles them.
@@ -53,9 +67,7 @@ pub fn trust_policies(
     context: &Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<TrustPolicy>> + Send + 'static + use<> {
     let seen = Arc::clone(context);
-    let events = watcher(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), config())
-        .default_backoff()
-        .reflect(writer);
+    let events = watched(api::<TrustPolicy>(client, context.settings.namespace.as_deref()), context).reflect(writer);
     noted(events, "TrustPolicy", Arc::clone(context))
         .inspect_ok(move |event| on_trust_policy(event, &seen))
         .touched_objects()
@@ -92,8 +104,7 @@ pub fn image_verifications(
     context: &Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<ImageVerification>> + Send + 'static + use<> {
     let seen = Arc::clone(context);
-    let events = watcher(api::<ImageVerification>(client, context.settings.namespace.as_deref()), config())
-        .default_backoff()
+    let events = watched(api::<ImageVerification>(client, context.settings.namespace.as_deref()), context)
         .modify(|image| image.managed_fields_mut().clear())
         .reflect(writer);
     noted(events, "ImageVerification", Arc::clone(context))
@@ -116,27 +127,21 @@ fn on_image_verification(event: &Event<ImageVerification>, context: &Context) {
 
 /// The pods: into the index of running images. Never ends.
 pub async fn pods(client: Client, context: Arc<Context>) {
-    let events = watcher(api::<SlimPod>(client, context.settings.namespace.as_deref()), config())
-        .default_backoff()
-        .modify(|pod| {
-            pod.metadata.managed_fields = None;
-            pod.metadata.annotations = None;
-            pod.metadata.owner_references = None;
-        });
+    let events = watched(api::<SlimPod>(client, context.settings.namespace.as_deref()), &context).modify(|pod| {
+        pod.metadata.managed_fields = None;
+        pod.metadata.annotations = None;
+        pod.metadata.owner_references = None;
+    });
     let events = noted(events, "Pod", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
-        let forbidden = event.as_ref().err().and_then(forbidden);
-        if (event.is_ok() || forbidden.is_some()) && context.synced.pods_forbidden(forbidden) {
-            context.trigger_all();
-        }
         let Ok(event) = event else { continue };
         let changed = on_pod(&event, &mut context.running());
         for namespace in changed {
             context.trigger_namespace(&namespace);
         }
         if matches!(event, Event::InitDone) {
-            context.synced.done("Pod");
+            context.sight.listed("Pod");
         }
     }
 }
@@ -155,6 +160,54 @@ fn forbidden(error: &watcher::Error) -> Option<String> {
     }
 }
 
+/// What keeps the API server from showing a kind, in a sentence for whoever can change it.
+fn fault(kind: &str, error: &watcher::Error) -> Fault {
+    if let Some(why) = forbidden(error) {
+        return Fault { sentence: format!("the operator may not list and watch it ({why})"), forbidden: true };
+    }
+    if is_unknown(error) {
+        let sentence = match kind {
+            "TrustPolicy" | "ImageVerification" => format!(
+                "the API server does not know the kind {kind}.sealwatch.dev; apply the definitions that `sealwatch crds` \
+                 prints"
+            ),
+            _ => format!("the API server does not know the kind {kind}"),
+        };
+        return Fault { sentence, forbidden: false };
+    }
+    // The innermost cause says most.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Fault { sentence: format!("the API server could not be asked: {cause}"), forbidden: false }
+}
+
+/// Whether the API server does not know what was asked for.
+fn is_unknown(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 404
+    )
+}
+
+/// Has every trust policy looked at again when what is seen of the cluster becomes less, or whole again. Never ends.
+pub async fn oversee(context: Arc<Context>) {
+    let look = || (context.sight.trouble(Instant::now()), context.sight.refusal("ConfigMap"));
+    let mut known = look();
+    loop {
+        tokio::time::sleep(OVERSEE_EVERY).await;
+        let now = look();
+        if now != known {
+            let trouble = now.0.as_ref().map(|trouble| trouble.message.as_str());
+            tracing::info!(trouble, "what is seen of the cluster changed");
+            known = now;
+            context.trigger_all();
+        }
+    }
+}
+
 fn on_pod(event: &Event<SlimPod>, running: &mut RunningIndex) -> Vec<String> {
     match event {
         Event::Init => {
@@ -169,8 +222,7 @@ fn on_pod(event: &Event<SlimPod>, running: &mut RunningIndex) -> Vec<String> {
 
 /// The names and versions of ConfigMaps: what a trust store names is read again when it changes. Never ends.
 pub async fn config_maps(client: Client, context: Arc<Context>) {
-    let events = watcher(api::<PartialObjectMeta<ConfigMap>>(client, context.settings.namespace.as_deref()), config())
-        .default_backoff();
+    let events = watched(api::<PartialObjectMeta<ConfigMap>>(client, context.settings.namespace.as_deref()), &context);
     let events = noted(events, "ConfigMap", Arc::clone(&context));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
@@ -197,7 +249,7 @@ pub async fn config_maps(client: Client, context: Arc<Context>) {
             }
         }
         if matches!(event, Event::InitDone) {
-            context.synced.done("ConfigMap");
+            context.sight.listed("ConfigMap");
         }
     }
 }
@@ -208,20 +260,22 @@ fn noted<K: Resource + Send + 'static>(
     kind: &'static str,
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
-    let mut last_logged: Option<std::time::Instant> = None;
+    let mut last_logged: Option<(Instant, Fault)> = None;
     events.inspect(move |event| match event {
         Ok(event) => {
-            context.metrics.watch_spoke(kind);
-            // Pods and ConfigMaps count as listed only after their last event was worked on.
+            // Pods and ConfigMaps (and nodes) count as listed only after their last event was worked on.
             if matches!(event, Event::InitDone) && !matches!(kind, "Pod" | "ConfigMap") {
-                context.synced.done(kind);
+                context.sight.listed(kind);
             }
         }
         Err(error) => {
-            if last_logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-                tracing::warn!(kind, error = %error, "watch failed; it goes on after a pause");
-                last_logged = Some(std::time::Instant::now());
+            let fault = fault(kind, error);
+            let news = last_logged.as_ref().is_none_or(|(at, said)| *said != fault || at.elapsed() >= LOG_EVERY);
+            if news {
+                tracing::warn!(kind, error = fault.sentence, "watch failed; it goes on after a pause");
+                last_logged = Some((Instant::now(), fault.clone()));
             }
+            context.sight.failed(kind, fault);
         }
     })
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A registry that was tampered with: its signature of an image is changed.
+//! A registry that was tampered with: its signature of an image is changed, or one put there that no tool would make.
 
 use reqwest::{Client, Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::testenv::{PushedImage, Registry, Result};
@@ -38,6 +38,36 @@ pub(super) async fn change_signature(registry: &Registry, image: &PushedImage, r
         remote.send(Method::PUT, &list, Some((INDEX_TYPE, serde_json::to_vec(&index)?))).await?;
     }
     remote.send(Method::DELETE, &format!("manifests/{original}"), None).await?;
+    Ok(())
+}
+
+/// Attaches an envelope, whatever it is, to an image in a registry with the Referrers API. `mark` tells several
+/// manifests with the same envelope apart.
+///
+/// # Errors
+/// The registry refuses it.
+pub async fn attach(
+    registry: &Registry,
+    image: &PushedImage,
+    media_type: &str,
+    envelope: Vec<u8>,
+    mark: &str,
+) -> Result<()> {
+    let repository = image.repository.split_once('/').ok_or("the repository has no path")?.1;
+    let remote = Remote { base: format!("http://{}/v2/{repository}", registry.host()), client: Client::new() };
+    let config = b"{}".to_vec();
+    let (size, digest, config_digest) = (envelope.len(), digest_of(&envelope), digest_of(&config));
+    remote.push_blob(&digest, envelope).await?;
+    remote.push_blob(&config_digest, config).await?;
+    let manifest = serde_json::to_vec(&json!({
+        "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
+        "config": {"mediaType": SIGNATURE_TYPE, "digest": config_digest, "size": 2},
+        "layers": [{"mediaType": media_type, "digest": digest, "size": size}],
+        "subject": {"mediaType": image.media_type, "digest": image.digest, "size": image.size},
+        "annotations": {"io.cncf.notary.x509chain.thumbprint#S256": "[]", "mark": mark},
+    }))?;
+    let path = format!("manifests/{}", digest_of(&manifest));
+    remote.send(Method::PUT, &path, Some((MANIFEST_TYPE, manifest))).await?;
     Ok(())
 }
 

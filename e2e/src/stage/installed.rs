@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -30,7 +31,15 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
     }
     run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/crd")]).await?;
     let names = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
-    run(cluster, &["wait", "--for=condition=Established", "--timeout=30s", names[0], names[1]]).await?;
+    // A definition that is a moment old has no conditions at all, which `kubectl wait` calls an error.
+    let began = Instant::now();
+    let established = ["wait", "--for=condition=Established", "--timeout=30s", names[0], names[1]];
+    while let Err(error) = run(cluster, &established).await {
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
     done.insert(born);
     Ok(())

@@ -38,6 +38,8 @@ pub struct Options {
     /// A control plane of this name, shared only with those who give the same name; for tests that other tests'
     /// objects would disturb.
     pub name: Option<String>,
+    /// Leaves `ClusterTrustBundle`s off, as Kubernetes does unless told otherwise.
+    pub without_cluster_trust_bundles: bool,
 }
 
 /// Where the control plane came from, and what it can therefore do.

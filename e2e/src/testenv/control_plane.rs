@@ -17,6 +17,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
+use super::cluster::Flavour;
 use super::kubeconfig::{self, Credential};
 use super::lease::{LINGER, Order, Ready, RunFolder};
 use super::{Result, process};
@@ -224,6 +225,11 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
         "--allow-privileged=true".into(),
         "--profiling=false".into(),
     ];
+    // Other people's binaries may be too old for these, and would not start.
+    if order.flavour == Flavour::Pinned && !order.options.without_cluster_trust_bundles {
+        flags.push("--runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true".into());
+        flags.push("--feature-gates=ClusterTrustBundle=true".into());
+    }
     flags.extend(emulation_flags(order));
     flags
 }

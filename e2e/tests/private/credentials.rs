@@ -175,7 +175,7 @@ async fn a_pull_secret_that_the_operator_may_not_read_is_said_and_nothing_is_ask
     let image = company.signed(&registry, "team/forbidden-x").await?;
     stage.run_pod_with("forbidden", &image, &["right"]).await?;
     registry.clear_access_log();
-    stage.all_rights_but("blind", "secrets").await?;
+    stage.grant_all_but("blind", &["secrets"]).await?;
     let registries = [&registry];
     let launch = Launch {
         watched: Some(&stage.namespace),

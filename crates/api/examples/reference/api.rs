@@ -15,8 +15,7 @@ Both kinds belong to the group `sealwatch.dev`, version `v1alpha1`, and to a nam
 the same texts. What the fields are for is told in [trust-policy.md](trust-policy.md) and [verdicts.md](verdicts.md), and
 what the reasons mean in [reasons.md](reasons.md). `[]` stands for each entry of a list, `{}` for each value of a map.
 
-A field that stands here is accepted by the API server. Some of them this version of the operator does not support yet,
-and says so instead of ignoring them: `secretKeyRef`, `clusterTrustBundle` and `sha256` of a certificate source (reason `TrustStoreUnavailable`).
+A field that stands here is accepted by the API server, and this version of the operator supports it.
 ";
 
 /// What a definition says of one field.

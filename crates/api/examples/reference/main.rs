@@ -7,6 +7,7 @@ mod api;
 mod markdown;
 mod reasons;
 mod remedies;
+mod shown;
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -2,13 +2,15 @@
 
 //! `reasons.md`: every verdict, reason and condition, what it means, and what to do.
 
+use std::error::Error;
 use std::fmt::Write as _;
 
 use sealwatch_api::condition::Circumstance;
 use sealwatch_api::{ConditionReason, ConditionType, Reason, Verdict};
 
 use crate::markdown::{GENERATED, line, table};
-use crate::remedies::{Missing, remedy};
+use crate::remedies::remedy;
+use crate::shown::shown_by;
 
 const HEAD: &str = "\
 Every verdict has one reason, a stable word. It stands in the column REASON of `kubectl get iv`, in `status.reason`, in
@@ -23,7 +25,7 @@ How verdicts change, and what they are good for, is told in [verdicts.md](verdic
 ";
 
 /// The page.
-pub(crate) fn page() -> Result<String, Missing> {
+pub(crate) fn page() -> Result<String, Box<dyn Error>> {
     let mut text = format!("# Reasons, and what to do about them\n\n{GENERATED}\n{HEAD}");
     text += "\n## Verdicts\n\n";
     let verdicts: Vec<_> = Verdict::ALL.iter().map(|verdict| [code(verdict.as_str()), line(verdict.doc())]).collect();
@@ -46,11 +48,13 @@ fn code(word: &str) -> String {
     format!("`{word}`")
 }
 
-fn section(title: &str, reasons: impl Iterator<Item = ConditionReason>) -> Result<String, Missing> {
+fn section(title: &str, reasons: impl Iterator<Item = ConditionReason>) -> Result<String, Box<dyn Error>> {
     let mut text = format!("\n## {title}\n");
     for reason in reasons {
+        let (file, name) = shown_by(reason)?;
         // Writing to a String cannot fail.
         let _ = write!(text, "\n### {reason}\n{}\n\n**What to do.** {}\n", line(reason.doc()), line(remedy(reason)?));
+        let _ = write!(text, "\n**Shown by** `{name}` in `e2e/tests/{file}.rs`.\n");
     }
     Ok(text)
 }

@@ -185,7 +185,9 @@ const VERDICTS: &[(Reason, &str)] = &[
     (
         Reason::TrustStoreUnavailable,
         "Make the ConfigMap and key that the message names, or correct what is in it: PEM or DER certificates, each a CA \
-         or self-signed. `secretKeyRef`, `clusterTrustBundle` and the pins `sha256` are not supported yet.",
+         or self-signed. A Secret that was corrected is read \
+         again within half a minute, or at once on `sealwatch.dev/requestedAt`. For pins, compare `spec.trustStores` with \
+         the fingerprints that the message names, and those with what your vendor publishes.",
     ),
     (
         Reason::Stale,
@@ -209,8 +211,9 @@ const CIRCUMSTANCES: &[(Circumstance, &str)] = &[
     ),
     (
         Circumstance::CacheStale,
-        "Check the connection between operator and API server. This version does not report it as a condition: see the \
-         log and the metric `sealwatch_watch_age_seconds`.",
+        "Check the connection between operator and API server, and the operator's rights; the message names the kinds \
+         that are not seen, `/readyz` and the metric `sealwatch_watch_age_seconds` do so too. Verdicts are kept meanwhile, \
+         but an image that started since may be missing. It heals by itself, within 10 s.",
     ),
 ];
 

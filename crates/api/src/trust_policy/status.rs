@@ -16,6 +16,10 @@ pub const FAILING_MAX: usize = 20;
 /// Most certificates listed for one trust store.
 pub const CERTIFICATES_MAX: usize = 64;
 
+/// Most certificates listed for all trust stores of a policy together: an object can have 1.5 MiB, most of which may be
+/// taken by certificates in its spec.
+pub const CERTIFICATES_LISTED_MAX: usize = 256;
+
 /// What Sealwatch found for the trust policy. Written by the operator alone, as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -34,7 +38,8 @@ pub struct TrustPolicyStatus {
     #[serde(deserialize_with = "unreadable_is_absent", skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 
-    /// The trust stores with the certificates that were loaded, in the order of the spec; at most 32.
+    /// The trust stores with the certificates that were loaded, in the order of the spec; at most 32, with at most 256
+    /// certificates in all.
     #[serde(deserialize_with = "unreadable_is_absent", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub trust_stores: Vec<TrustStoreStatus>,
@@ -101,8 +106,8 @@ pub struct TrustStoreStatus {
     #[schemars(length(max = 64))]
     pub certificates: Vec<CertificateSummary>,
 
-    /// Why the trust store is not available, or which certificates are not trusted and why; at most 512 bytes. Absent if
-    /// all is well.
+    /// Why the trust store is not available; or which certificates no pin lists, which pins match none, and how many
+    /// certificates are trusted and not listed here. At most 512 bytes; absent if there is nothing to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,

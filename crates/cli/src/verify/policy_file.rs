@@ -60,9 +60,9 @@ impl Policy {
     }
 
     fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
-        let stores = load_trust_stores(&manifest.policy.spec, &manifest.config_maps);
+        let stores = load_trust_stores(&manifest.policy.spec, &manifest.found);
         // What the operator refuses in a TrustPolicy is refused here.
-        let brought = load_revocation_lists(&manifest.policy.spec, &manifest.config_maps);
+        let brought = load_revocation_lists(&manifest.policy.spec, &manifest.found);
         if let Some(why) = brought.unread.first() {
             return Err(why.clone());
         }

@@ -124,7 +124,7 @@ fn judged_by(
     }
     let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
     let rests_on = std::iter::once(verification).chain(&judgement.others);
-    let ends = rests_on.filter_map(|verification| expiry(verification, &policy.brought));
+    let ends = rests_on.filter_map(|verification| expiry(verification, &policy.brought, now));
     let expiry = if conclusion.verdict() == Verdict::Verified { ends.min() } else { None };
     Judged { conclusion, next_change, expiry, handled: None }
 }
@@ -150,7 +150,7 @@ fn tag_resolved(case: &ParsedCase<'_>, findings: &Findings) -> Option<String> {
 /// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that
 /// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then. Of
 /// revocation lists only those count that the user brought and has to renew; others are fetched anew by themselves.
-fn expiry(verification: &Verification, brought: &BroughtLists) -> Option<Expiry> {
+fn expiry(verification: &Verification, brought: &BroughtLists, now: Timestamp) -> Option<Expiry> {
     let evidence = verification.signature.as_ref()?;
     let envelope = &evidence.envelope;
     let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
@@ -170,5 +170,9 @@ fn expiry(verification: &Verification, brought: &BroughtLists) -> Option<Expiry>
     let list = brought.lists.iter().find(|list| Some(list.next_update()) == known_until);
     let list =
         list.map(|list| Expiry { time: list.next_update(), kind: ExpiryKind::RevocationList, subject: list.issuer() });
-    certificates.chain(signature).chain(list).min()
+    // What has ended already, and was only logged, is no news to come.
+    certificates.chain(signature).chain(list).filter(|expiry| expiry.time > now).min()
 }
+
+#[cfg(test)]
+mod tests;

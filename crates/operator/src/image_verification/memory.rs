@@ -13,7 +13,7 @@ use sealwatch_api::{ImageVerification, ImageVerificationStatus, Reason};
 use sealwatch_registry::Reference;
 use sealwatch_verifier::{DigestMatching, Findings, Platforms, schedule};
 
-use crate::{config_maps::Key, status::policy::ImageResult};
+use crate::{apply::Ahead, config_maps::Key, status::policy::ImageResult};
 
 /// How soon the same is asked about revocation again at the earliest, whatever is due: memory is bounded, and what
 /// does not fit in must not be asked for without end.
@@ -155,8 +155,10 @@ pub struct Memory {
     pub looks: Looks,
     /// The status that was written last.
     pub written: Option<ImageVerificationStatus>,
-    /// The resourceVersion that the last write was judged by: as long as we see that one, our view is old.
-    pub judged_version: Option<String>,
+    /// When that was.
+    pub last_write: Option<Instant>,
+    /// How far what was written is ahead of what the watch shows.
+    pub ahead: Ahead,
     /// What its policy's summary counts.
     pub result: Option<ImageResult>,
 }

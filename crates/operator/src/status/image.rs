@@ -100,7 +100,9 @@ impl Conclusion {
         };
         let mut wanted =
             vec![self.ready(), Wanted::new(ConditionType::Verified, verified, self.reason, self.message.clone())];
-        if self.reason == Reason::Pending {
+        // Nothing is under way for who is not to be looked at.
+        let suspended = self.trouble.as_ref().is_some_and(|trouble| trouble.reason == Circumstance::Suspended.into());
+        if self.reason == Reason::Pending && !suspended {
             let message = "the image is about to be looked at";
             wanted.push(Wanted::new(
                 ConditionType::Reconciling,

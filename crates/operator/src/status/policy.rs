@@ -57,8 +57,8 @@ pub struct Facts<'a> {
     pub policy: &'a Policy,
     /// Each running image by the name of its `ImageVerification`; `None` without an answer of this process.
     pub images: BTreeMap<&'a str, Option<&'a ImageResult>>,
-    /// Why the API server does not show us pods, while it does not.
-    pub pods_forbidden: Option<String>,
+    /// What keeps us from seeing the cluster as it is now.
+    pub blind: Option<Trouble>,
     /// How many pods run something that the policy selects.
     pub pods: usize,
     /// How many containers.
@@ -120,11 +120,11 @@ impl Facts<'_> {
         if let Err(rule) = &self.policy.document {
             return wanted(ConditionStatus::Unknown, Reason::TrustPolicyInvalid.into(), rule.clone());
         }
+        if let Some(trouble) = self.blind.as_ref().filter(|_| self.images.is_empty()) {
+            let message = "which images run is not known".to_owned();
+            return wanted(ConditionStatus::Unknown, trouble.reason, message);
+        }
         match failing.first() {
-            _ if self.images.is_empty() && self.pods_forbidden.is_some() => {
-                let message = "which images run is not known".to_owned();
-                wanted(ConditionStatus::Unknown, Circumstance::PodsForbidden.into(), message)
-            }
             _ if self.images.is_empty() => {
                 let message = "no selected pod runs an image".to_owned();
                 wanted(ConditionStatus::Unknown, Circumstance::NoImages.into(), message)
@@ -168,8 +168,8 @@ impl Facts<'_> {
         if let Err(rule) = &policy.document {
             return not(Reason::TrustPolicyInvalid.into(), rule.clone());
         }
-        if let Some(why) = &self.pods_forbidden {
-            return not(Circumstance::PodsForbidden.into(), format!("the API server does not show the pods: {why}"));
+        if let Some(trouble) = &self.blind {
+            return not(trouble.reason, trouble.message.clone());
         }
         if policy.suspend {
             let message = "spec.suspend is true: no request is made and verdicts go on ageing".to_owned();
@@ -193,7 +193,7 @@ impl Facts<'_> {
             return not(trouble.reason, message);
         }
         let mut message = "the policy is loaded and every image is looked after".to_owned();
-        for warning in warnings(policy) {
+        for warning in warnings(policy).into_iter().chain(policy.stores.notes.iter().cloned()) {
             message.push_str("; warning: ");
             message.push_str(&warning);
         }
@@ -202,7 +202,7 @@ impl Facts<'_> {
 
     fn conditions(&self) -> Vec<Wanted> {
         let mut wanted = vec![self.ready(), self.verified()];
-        if self.images.values().any(Option::is_none) {
+        if self.images.values().any(Option::is_none) && !self.policy.suspend {
             let message = "images are about to be looked at";
             wanted.push(Wanted::new(
                 ConditionType::Reconciling,

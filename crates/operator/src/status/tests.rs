@@ -153,7 +153,7 @@ fn verified(reasons: &[Option<Reason>]) -> (String, String) {
         reasons.iter().map(|reason| reason.map(|reason| result(&policy, reason))).collect();
     let names: Vec<String> = (0..results.len()).map(|number| format!("image-{number}")).collect();
     let images = names.iter().map(String::as_str).zip(results.iter().map(Option::as_ref)).collect();
-    let facts = Facts { policy: &policy, images, pods_forbidden: None, pods: 1, containers: 1 };
+    let facts = Facts { policy: &policy, images, blind: None, pods: 1, containers: 1 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     let found = condition(&status.conditions, ConditionType::Verified).expect("always there");
     (found.status.clone(), found.reason.clone())
@@ -182,7 +182,7 @@ fn every_image_is_in_exactly_one_count() {
     let results: Vec<ImageResult> = Reason::ALL.iter().map(|reason| result(&policy, *reason)).collect();
     let names: Vec<String> = Reason::ALL.iter().map(ToString::to_string).collect();
     let images: BTreeMap<_, _> = names.iter().map(String::as_str).zip(results.iter().map(Some)).collect();
-    let facts = Facts { policy: &policy, images, pods_forbidden: None, pods: 3, containers: 4 };
+    let facts = Facts { policy: &policy, images, blind: None, pods: 3, containers: 4 };
     let summary = policy::next(&TrustPolicyStatus::default(), &facts, at(0)).summary.expect("a summary");
     assert_eq!(summary.images, u32::try_from(Reason::ALL.len()).expect("few"));
     assert_eq!(summary.verified + summary.failed + summary.unknown + summary.skipped, summary.images);
@@ -194,7 +194,7 @@ fn every_image_is_in_exactly_one_count() {
 #[test]
 fn an_invalid_policy_is_stalled_and_not_ready() {
     let policy = loaded(&json!([{"name": "all", "registryScopes": [], "signatureVerification": {"level": "strict"}}]));
-    let facts = Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: None, pods: 0, containers: 0 };
+    let facts = Facts { policy: &policy, images: BTreeMap::new(), blind: None, pods: 0, containers: 0 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     for (kind, expected) in
         [(ConditionType::Stalled, "True"), (ConditionType::Ready, "False"), (ConditionType::Verified, "Unknown")]
@@ -209,7 +209,7 @@ fn an_invalid_policy_is_stalled_and_not_ready() {
 fn an_answer_under_an_older_policy_counts_as_none() {
     let policy = skipping();
     let older = ImageResult { judged_by: (6, policy.trust_hash.clone()), ..result(&policy, Reason::SignatureValid) };
-    let facts = |images| Facts { policy: &policy, images, pods_forbidden: None, pods: 1, containers: 1 };
+    let facts = |images| Facts { policy: &policy, images, blind: None, pods: 1, containers: 1 };
     assert!(!facts([("a", Some(&older))].into()).is_judged());
     let counted = facts([("a", Some(&older))].into()).without_older_answers();
     let summary = policy::next(&TrustPolicyStatus::default(), &counted, at(0)).summary.expect("a summary");
@@ -225,7 +225,7 @@ fn the_first_end_is_named_with_all_images_that_share_it() {
     };
     let results = [ending("CN=later", 20), ending("CN=soon", 10), ending("CN=soon", 10)];
     let images = ["a", "b", "c"].into_iter().zip(results.iter().map(Some)).collect();
-    let facts = Facts { policy: &policy, images, pods_forbidden: None, pods: 1, containers: 1 };
+    let facts = Facts { policy: &policy, images, blind: None, pods: 1, containers: 1 };
     let next = policy::next(&TrustPolicyStatus::default(), &facts, at(0)).next_expiry.expect("an end");
     assert_eq!((next.subject.as_str(), next.images, next.time), ("CN=soon", 2, Some(time(at(10)))));
 }
@@ -241,7 +241,7 @@ fn a_request_counts_as_handled_once_every_image_was_looked_at() {
         };
         let (first, second) = (of(first), of(second));
         let images = [("a", Some(&first)), ("b", Some(&second))].into();
-        let facts = Facts { policy: &policy, images, pods_forbidden: None, pods: 1, containers: 1 };
+        let facts = Facts { policy: &policy, images, blind: None, pods: 1, containers: 1 };
         policy::next(&TrustPolicyStatus::default(), &facts, at(0)).last_handled_requested_at
     };
     assert_eq!(handled(Some("now"), None), None);
@@ -253,7 +253,7 @@ fn a_request_counts_as_handled_once_every_image_was_looked_at() {
 fn a_suspended_policy_says_so() {
     let mut policy = skipping();
     policy.suspend = true;
-    let facts = Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: None, pods: 0, containers: 0 };
+    let facts = Facts { policy: &policy, images: BTreeMap::new(), blind: None, pods: 0, containers: 0 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     let ready = condition(&status.conditions, ConditionType::Ready).expect("it is there");
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", Circumstance::Suspended.as_str()));
@@ -262,8 +262,13 @@ fn a_suspended_policy_says_so() {
 #[test]
 fn pods_that_are_not_shown_are_no_absence_of_images() {
     let policy = skipping();
-    let facts =
-        Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: Some("no".into()), pods: 0, containers: 0 };
+    let facts = Facts {
+        policy: &policy,
+        images: BTreeMap::new(),
+        blind: Some(Trouble { reason: Circumstance::PodsForbidden.into(), message: "no".into() }),
+        pods: 0,
+        containers: 0,
+    };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     for (kind, expected) in [(ConditionType::Ready, "False"), (ConditionType::Verified, "Unknown")] {
         let found = condition(&status.conditions, kind).expect("it is there");
@@ -275,7 +280,7 @@ fn pods_that_are_not_shown_are_no_absence_of_images() {
 #[test]
 fn skipping_everything_is_allowed_with_a_warning() {
     let policy = skipping();
-    let facts = Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: None, pods: 0, containers: 0 };
+    let facts = Facts { policy: &policy, images: BTreeMap::new(), blind: None, pods: 0, containers: 0 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     let ready = condition(&status.conditions, ConditionType::Ready).expect("it is there");
     assert_eq!(ready.status, "True");
@@ -288,7 +293,7 @@ fn trusting_nobody_but_timestamp_authorities_is_allowed_with_a_warning() {
     let message = |stores: &[&str]| {
         let policy = loaded(&json!([{"name": "some", "registryScopes": ["r.example/a"], "trustStores": stores,
             "signatureVerification": {"level": "strict"}, "trustedIdentities": ["*"]}]));
-        let facts = Facts { policy: &policy, images: BTreeMap::new(), pods_forbidden: None, pods: 0, containers: 0 };
+        let facts = Facts { policy: &policy, images: BTreeMap::new(), blind: None, pods: 0, containers: 0 };
         let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
         condition(&status.conditions, ConditionType::Ready).expect("it is there").message.clone()
     };
@@ -331,8 +336,7 @@ proptest! {
 fn a_policy_status_reads_back_equal() {
     let policy = skipping();
     let one = result(&policy, Reason::NoSignature);
-    let facts =
-        Facts { policy: &policy, images: [("a", Some(&one))].into(), pods_forbidden: None, pods: 1, containers: 1 };
+    let facts = Facts { policy: &policy, images: [("a", Some(&one))].into(), blind: None, pods: 1, containers: 1 };
     let status = policy::next(&TrustPolicyStatus::default(), &facts, at(0));
     let read: TrustPolicyStatus =
         serde_json::from_value(serde_json::to_value(&status).expect("it is written")).expect("it is read");

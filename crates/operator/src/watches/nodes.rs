@@ -6,13 +6,10 @@ use std::{future::pending, sync::Arc};
 use futures::StreamExt as _;
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{Event, watcher},
-    },
+    runtime::{WatchStreamExt as _, watcher::Event},
 };
 
-use super::{config, forbidden};
+use super::{fault, watched};
 use crate::{
     context::Context,
     running::{RunningIndex, node::SlimNode},
@@ -21,10 +18,10 @@ use crate::{
 /// Follows the nodes. Where that is not allowed, nothing is known of them, and nothing else waits for it. Never ends.
 pub async fn follow(client: Client, context: Arc<Context>) {
     if context.settings.namespace.is_some() {
-        context.synced.done("Node");
+        context.sight.ends("Node");
         return pending().await;
     }
-    let events = watcher(Api::<SlimNode>::all(client), config()).default_backoff().modify(|node| {
+    let events = watched(Api::<SlimNode>::all(client), &context).modify(|node| {
         node.metadata.managed_fields = None;
         node.metadata.annotations = None;
         node.metadata.labels = None;
@@ -35,25 +32,28 @@ pub async fn follow(client: Client, context: Arc<Context>) {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
+                let fault = fault("Node", &error);
                 // Once: where it is forbidden, it is so for ever.
                 if !failing {
-                    tracing::warn!(%error, "nodes cannot be read; their platforms are not known meanwhile");
+                    let error = &fault.sentence;
+                    tracing::warn!(error, "nodes cannot be read; their platforms are not known meanwhile");
                 }
                 failing = true;
-                if forbidden(&error).is_some() {
-                    context.synced.done("Node");
+                let is_forbidden = fault.forbidden;
+                context.sight.failed("Node", fault);
+                if is_forbidden {
+                    context.sight.listed("Node");
                 }
                 continue;
             }
         };
         // Each attempt begins with this event, whether the list comes or not.
         failing &= matches!(event, Event::Init);
-        context.metrics.watch_spoke("Node");
         for namespace in on_node(&event, &mut context.running()) {
             context.trigger_namespace(&namespace);
         }
         if matches!(event, Event::InitDone) {
-            context.synced.done("Node");
+            context.sight.listed("Node");
         }
     }
 }

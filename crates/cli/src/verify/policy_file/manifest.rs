@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A file as `kubectl apply` takes it: one `TrustPolicy`, and the `ConfigMaps` that its trust stores name.
+//! A file as `kubectl apply` takes it: one `TrustPolicy`, and the `ConfigMap`s, Secrets and `ClusterTrustBundle`s that
+//! its trust stores name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{CustomResourceExt as _, ResourceExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    CustomResourceExt as _, ResourceExt as _,
+    api::{DynamicObject, ObjectMeta},
+};
 use sealwatch_api::TrustPolicy;
-use sealwatch_operator::{Found, values_of};
+use sealwatch_operator::{
+    Found,
+    config_maps::Values,
+    trust_store::{
+        Held,
+        bundles::{Bundle, Bundles, ByName},
+    },
+    values_of,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,7 +29,7 @@ const API_VERSION: &str = "sealwatch.dev/v1alpha1";
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) policy: TrustPolicy,
-    pub(super) config_maps: Found,
+    pub(super) found: Found,
 }
 
 impl Manifest {
@@ -26,7 +38,7 @@ impl Manifest {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| place_and_fault(&error))?;
         let mut policies = Vec::new();
-        let mut config_maps = Vec::new();
+        let (mut config_maps, mut secrets, mut bundles) = (Vec::new(), Vec::new(), ByName::new());
         for document in documents.into_iter().flat_map(items) {
             match (kind(&document), document.get("apiVersion").and_then(Value::as_str)) {
                 ("TrustPolicy", Some(API_VERSION)) => policies.push(policy(document)?),
@@ -34,13 +46,35 @@ impl Manifest {
                     let version = version.unwrap_or_default();
                     return Err(format!("TrustPolicy has apiVersion {version:?}; it must be {API_VERSION:?}"));
                 }
-                ("ConfigMap", _) => config_maps.push(decode::<ConfigMap>("ConfigMap", document)?),
+                ("ConfigMap", _) => {
+                    let map = decode::<ConfigMap>("ConfigMap", document)?;
+                    config_maps.push((map.metadata.clone(), values_of(map)));
+                }
+                ("Secret", _) => {
+                    let secret = decode::<Secret>("Secret", document)?;
+                    secrets.push((secret.metadata.clone(), values_of_secret(secret)));
+                }
+                ("ClusterTrustBundle", _) => {
+                    let object = decode::<DynamicObject>("ClusterTrustBundle", document)?;
+                    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+                    let bundle = Bundle::new(object.labels().clone(), spec);
+                    if bundles.insert(object.name_any(), bundle).is_some() {
+                        return Err(format!("holds the ClusterTrustBundle {:?} twice", object.name_any()));
+                    }
+                }
                 _ => {}
             }
         }
         let mut policies = policies.into_iter();
         match (policies.next(), policies.next()) {
-            (Some(policy), None) => Ok(Self { config_maps: found(&policy, config_maps)?, policy }),
+            (Some(policy), None) => {
+                let found = Found {
+                    config_maps: of_namespace(&policy, "ConfigMap", config_maps)?,
+                    secrets: of_namespace(&policy, "Secret", secrets)?,
+                    bundles: Bundles::Listed(Arc::new(bundles)),
+                };
+                Ok(Self { policy, found })
+            }
             (Some(_), Some(_)) => Err("holds more than one TrustPolicy".to_owned()),
             (None, _) => {
                 Err("is neither a trustpolicy.json (a JSON object) nor has it an object of kind TrustPolicy".to_owned())
@@ -108,18 +142,30 @@ fn decode<T: DeserializeOwned>(kind: &str, document: Value) -> Result<T, String>
     serde_path_to_error::deserialize(document).map_err(|error| format!("{kind}: {error}"))
 }
 
-/// The `ConfigMaps` of the policy's namespace. Where one of the two names none, it is the namespace that both will be
+/// The objects of the policy's namespace, by name. Where one of the two names none, it is the namespace that both will be
 /// applied to.
-fn found(policy: &TrustPolicy, config_maps: Vec<ConfigMap>) -> Result<Found, String> {
+fn of_namespace(
+    policy: &TrustPolicy,
+    kind: &str,
+    objects: Vec<(ObjectMeta, Values)>,
+) -> Result<BTreeMap<String, Held>, String> {
     let mut found = BTreeMap::new();
-    for map in config_maps {
-        let name = map.name_any();
-        if policy.namespace().is_some_and(|ours| map.namespace().is_some_and(|theirs| theirs != ours)) {
+    for (metadata, values) in objects {
+        let name = metadata.name.unwrap_or_default();
+        if policy.namespace().is_some_and(|ours| metadata.namespace.is_some_and(|theirs| theirs != ours)) {
             continue;
         }
-        if found.insert(name.clone(), Some(Arc::new(values_of(map)))).is_some() {
-            return Err(format!("holds the ConfigMap {name:?} twice"));
+        if found.insert(name.clone(), Ok(Some(Arc::new(values)))).is_some() {
+            return Err(format!("holds the {kind} {name:?} twice"));
         }
     }
     Ok(found)
+}
+
+/// The values of a Secret, as it is and as people write it.
+fn values_of_secret(secret: Secret) -> Values {
+    let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+    let text = secret.string_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
+    // What is written as text takes the place of the other, as the API server has it.
+    data.chain(text).collect()
 }

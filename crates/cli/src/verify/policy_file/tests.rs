@@ -182,6 +182,33 @@ fn a_config_map_that_is_missing_or_of_another_namespace_makes_the_store_unusable
 }
 
 #[test]
+fn secrets_and_cluster_trust_bundles_stand_in_the_file_too() {
+    let sourced = |source: Value| {
+        let mut policy = trust_policy();
+        policy["spec"]["trustStores"][0]["certificates"] = json!([source]);
+        policy
+    };
+    let by_secret = sourced(json!({"secretKeyRef": {"name": "roots", "key": "root.crt"}}));
+    let missing = "certificates[0].secretKeyRef: Secret \"roots\" does not exist";
+    assert!(refusal(&[by_secret.clone(), config_map()]).contains(missing));
+    let written = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "roots"}, "stringData": {"root.crt": pem()},
+    });
+    assert!(read(&[by_secret.clone(), written.clone()]).is_ok());
+    assert!(refusal(&[by_secret, written.clone(), written]).ends_with("holds the Secret \"roots\" twice"));
+
+    let by_bundle = sourced(json!({"clusterTrustBundle": {"name": "roots"}}));
+    let missing = "certificates[0].clusterTrustBundle: ClusterTrustBundle \"roots\" does not exist";
+    assert!(refusal(std::slice::from_ref(&by_bundle)).contains(missing));
+    let bundle = json!({
+        "apiVersion": "certificates.k8s.io/v1beta1", "kind": "ClusterTrustBundle", "metadata": {"name": "roots"},
+        "spec": {"trustBundle": pem()},
+    });
+    assert!(read(&[by_bundle.clone(), bundle.clone()]).is_ok());
+    assert!(refusal(&[by_bundle, bundle.clone(), bundle]).ends_with("holds the ClusterTrustBundle \"roots\" twice"));
+}
+
+#[test]
 fn the_word_kind_inside_a_trustpolicy_json_changes_nothing() {
     let folder = folder(&["ca/roots"]);
     let policy = read_text(&document().to_string(), Some(&folder)).unwrap();

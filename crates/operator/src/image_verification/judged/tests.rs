@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+use std::{sync::Arc, time::Duration};
+
+use sealwatch_api::{ImageVerification, TrustPolicy};
+use sealwatch_fixtures::{
+    SIGNER, TARGET_MEDIA_TYPE, TARGET_SIZE,
+    jws::Jws,
+    pki::{Signer, Template, pem},
+    target_digest,
+};
+use sealwatch_notation::Envelope;
+use sealwatch_registry::Descriptor;
+use sealwatch_verifier::{Candidate, CandidateState, Evidence};
+use serde_json::{Value, json};
+
+use super::{
+    super::{case::Case, memory::LookError},
+    *,
+};
+use crate::{
+    policy::Policy,
+    trust_store::{self, Found, Loaded},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn now() -> Timestamp {
+    sealwatch_fixtures::NOW.parse().expect("a time")
+}
+
+/// A strict policy that trusts the root of the fixtures, with further fields of the spec.
+fn policy(signer: &Signer, more: &Value) -> Policy {
+    let mut spec = json!({
+        "version": "1.0",
+        "trustPolicies": [{
+            "name": "ours", "registryScopes": ["*"], "signatureVerification": {"level": "strict"},
+            "trustStores": ["ca:roots", "signingAuthority:roots"],
+            "trustedIdentities": [format!("x509.subject: {SIGNER}")],
+        }],
+        "trustStores": [
+            {"type": "ca", "name": "roots", "certificates": [{"pem": pem(signer.root())}]},
+            {"type": "signingAuthority", "name": "roots", "certificates": [{"pem": pem(signer.root())}]},
+        ],
+        "staleAfter": "168h",
+    });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
+    }
+    let policy: TrustPolicy = serde_json::from_value(json!({
+        "apiVersion": "sealwatch.dev/v1alpha1", "kind": "TrustPolicy",
+        "metadata": {"name": "microsoft", "namespace": "aio", "uid": "u", "generation": 1}, "spec": spec,
+    }))
+    .expect("a policy");
+    let stores = trust_store::load(&policy.spec, &Found::default());
+    assert!(stores.problems.is_empty(), "{stores:?}");
+    Policy::new(&policy, Loaded { stores, ..Loaded::default() })
+}
+
+/// What a registry said of the image at that time.
+fn evidence(envelopes: &[Vec<u8>], gathered_at: Timestamp) -> Arc<Evidence> {
+    let digest: Digest = target_digest().parse().expect("a digest");
+    let candidate = |bytes: &Vec<u8>| {
+        let envelope = Envelope::parse("application/jose+json", bytes).expect("an envelope");
+        Candidate { digest: digest.clone(), state: CandidateState::Envelope(Arc::new(envelope)) }
+    };
+    Arc::new(Evidence {
+        image: Descriptor {
+            media_type: TARGET_MEDIA_TYPE.into(),
+            digest: digest.clone(),
+            size: TARGET_SIZE,
+            artifact_type: None,
+            annotations: std::collections::BTreeMap::new(),
+        },
+        candidates: envelopes.iter().map(candidate).collect(),
+        omitted: 0,
+        gathered_at,
+        gathered: std::time::Instant::now(),
+    })
+}
+
+/// What comes of the looks under a policy at some time.
+fn judged(policy: &Policy, looks: &Looks, now: Timestamp) -> Judged {
+    let image: ImageVerification = serde_json::from_value(json!({
+        "apiVersion": "sealwatch.dev/v1alpha1", "kind": "ImageVerification",
+        "metadata": {"name": "app", "namespace": "aio"},
+        "spec": {
+            "image": "registry.example/app:1", "digest": target_digest(), "trustPolicyRef": {"name": "microsoft"},
+        },
+    }))
+    .expect("an image verification");
+    let case = Case { image: &image, policy, found: None, ours: false }.parse();
+    judge(&case, looks, &FollowedRecall::default(), now)
+}
+
+fn looked(evidence: Arc<Evidence>) -> Looks {
+    Looks { findings: Some(Arc::new(Findings::exact(evidence))), ..Looks::default() }
+}
+
+fn signed() -> (Signer, Vec<u8>) {
+    let signer = Signer::new();
+    let envelope = Jws::new(&signer).sign();
+    (signer, envelope)
+}
+
+#[test]
+fn a_verdict_that_outlives_stale_after_is_unknown_and_says_what_it_was() {
+    let (signer, envelope) = signed();
+    let (policy, since) = (policy(&signer, &json!({})), now() - 168 * HOUR);
+    for (envelopes, reason, was) in [
+        (vec![envelope], Reason::SignatureValid, "it was Verified then"),
+        (vec![], Reason::NoSignature, "it was Failed then"),
+    ] {
+        let looks = looked(evidence(&envelopes, since));
+        let before = judged(&policy, &looks, now() - Duration::from_secs(1));
+        assert_eq!((before.conclusion.reason, before.next_change), (reason, Some(now())), "the clock brings us back");
+        let after = judged(&policy, &looks, now());
+        assert_eq!((after.conclusion.reason, after.conclusion.verdict()), (Reason::Stale, Verdict::Unknown));
+        assert!(after.conclusion.message.contains(was), "{}", after.conclusion.message);
+        assert_eq!(after.conclusion.last_verified, Some(since));
+        assert!(after.expiry.is_none(), "nothing that is Unknown is foreseen to end");
+    }
+}
+
+#[test]
+fn an_outage_keeps_the_verdict_until_it_is_stale_and_says_so_both_times() {
+    let (signer, envelope) = signed();
+    let policy = policy(&signer, &json!({}));
+    let outage =
+        LookError { reason: Reason::RegistryUnavailable, message: "no route to host".into(), retry_after: None };
+    let looks = Looks { error: Some(outage), ..looked(evidence(&[envelope], now())) };
+    for (age, reason) in [(167 * HOUR, Reason::SignatureValid), (168 * HOUR, Reason::Stale)] {
+        let conclusion = judged(&policy, &looks, now() + age).conclusion;
+        assert_eq!(conclusion.reason, reason);
+        let trouble = conclusion.trouble.expect("it could not be asked");
+        assert_eq!(trouble.reason, Reason::RegistryUnavailable.into());
+    }
+}
+
+#[test]
+fn a_suspended_policy_says_so_keeps_its_verdicts_and_lets_them_age() {
+    let (signer, envelope) = signed();
+    let suspended = policy(&signer, &json!({"suspend": true}));
+    let looks = looked(evidence(&[envelope], now()));
+    for (age, reason) in [(HOUR, Reason::SignatureValid), (168 * HOUR, Reason::Stale)] {
+        let conclusion = judged(&suspended, &looks, now() + age).conclusion;
+        assert_eq!(conclusion.reason, reason);
+        assert_eq!(conclusion.trouble.map(|trouble| trouble.reason), Some(Circumstance::Suspended.into()));
+    }
+    let conclusion = judged(&suspended, &Looks::default(), now()).conclusion;
+    assert_eq!(conclusion.reason, Reason::Pending, "nothing was looked at before");
+    assert!(conclusion.trouble.is_some());
+}
+
+#[test]
+fn a_suspended_policy_that_needs_no_registry_has_nothing_to_say_of_it() {
+    let skip = json!({"suspend": true, "trustPolicies": [
+        {"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "skip"}},
+    ]});
+    let conclusion = judged(&policy(&Signer::new(), &skip), &Looks::default(), now()).conclusion;
+    assert_eq!((conclusion.reason, conclusion.trouble), (Reason::LevelSkip, None));
+}
+
+#[test]
+fn what_ends_first_of_what_a_verdict_rests_on_is_foreseen() {
+    let ending = |leaf: &'static str, root: &'static str| {
+        let leaf = Template { not_after: leaf, ..Template::leaf() };
+        Signer::with_chain(&[&leaf, &Template { not_after: root, ..Template::root() }])
+    };
+    let foreseen = |signer: &Signer, envelope: &Jws| {
+        let looks = looked(evidence(&[envelope.sign()], now()));
+        let judged = judged(&policy(signer, &json!({})), &looks, now());
+        assert_eq!(judged.conclusion.reason, Reason::SignatureValid, "{}", judged.conclusion.message);
+        judged.expiry
+    };
+    let (early, late) = ("20271231235959Z", "20391231235959Z");
+    let expiry = |time: &str, kind, subject: &str| {
+        Some(Expiry { time: time.parse().expect("a time"), kind, subject: subject.to_owned() })
+    };
+    let root = "CN=Sealwatch Test Root,O=Microsoft Corporation,C=US";
+    let by_leaf = ending(early, late);
+    let end = "2027-12-31T23:59:59Z";
+    assert_eq!(foreseen(&by_leaf, &Jws::new(&by_leaf)), expiry(end, ExpiryKind::SigningCertificate, SIGNER));
+    let by_root = ending(late, early);
+    assert_eq!(foreseen(&by_root, &Jws::new(&by_root)), expiry(end, ExpiryKind::TrustAnchor, root));
+    let expiring = Jws::new(&by_leaf).expiring("2027-01-01T00:00:00Z");
+    assert_eq!(foreseen(&by_leaf, &expiring), expiry("2027-01-01T00:00:00Z", ExpiryKind::Signature, SIGNER));
+    // Who vouches for the time of signing makes the end of certificates harmless.
+    assert_eq!(foreseen(&by_leaf, &Jws::signing_authority(&by_leaf)), None);
+}
+
+#[test]
+fn what_has_ended_already_and_is_only_logged_is_not_foreseen_again() {
+    let leaf = Template { not_after: "20300101000000Z", ..Template::leaf() };
+    let signer = Signer::with_leaf(&leaf);
+    let expired = Jws::new(&signer).expiring("2026-01-01T00:00:00Z").sign();
+    let mut lenient = json!({"trustPolicies": [{
+        "name": "ours", "registryScopes": ["*"], "signatureVerification": {"level": "strict"},
+        "trustStores": ["ca:roots"], "trustedIdentities": ["*"],
+    }]});
+    lenient["trustPolicies"][0]["signatureVerification"]["override"] = json!({"expiry": "log"});
+    let judged = judged(&policy(&signer, &lenient), &looked(evidence(&[expired], now())), now());
+    assert_eq!(judged.conclusion.reason, Reason::FailuresLogged, "{}", judged.conclusion.message);
+    assert_eq!(judged.expiry.map(|expiry| expiry.kind), Some(ExpiryKind::SigningCertificate));
+}
+
+#[test]
+fn what_a_failed_image_rests_on_is_not_foreseen() {
+    let (signer, _) = signed();
+    let expired = Jws::new(&signer).expiring("2026-01-01T00:00:00Z").sign();
+    let judged = judged(&policy(&signer, &json!({})), &looked(evidence(&[expired], now())), now());
+    assert_eq!((judged.conclusion.reason, judged.expiry), (Reason::SignatureExpired, None));
+}
