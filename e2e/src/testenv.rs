@@ -10,11 +10,15 @@
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`Authority`]: the server that certificates name for revocation lists;
 //! * [`pods`]: pods as a kubelet reports them;
-//! * [`OperatorProcess`]: the built `sealwatch` binary.
+//! * [`OperatorProcess`]: the built `sealwatch` binary;
+//! * [`LocalContainer`]: a pod's container as a process of this machine;
+//! * [`Helm`]: the `helm` command.
 
 mod authority;
 mod cluster;
+mod container;
 mod control_plane;
+mod helm;
 mod kubeconfig;
 mod lease;
 mod notation;
@@ -29,7 +33,9 @@ mod timestamping;
 mod tools;
 
 pub use authority::Authority;
-pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
+pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
+pub use container::LocalContainer;
+pub use helm::Helm;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sealwatch operator`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use kube::{
     Config,
@@ -18,7 +18,7 @@ const EXIT_BROKEN: u8 = 1;
 
 pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
     log::start(arguments.log_format, "info");
-    let config = match config(&arguments).await {
+    let config = match config(arguments.kubeconfig.as_deref()).await {
         Ok(config) => config,
         Err(why) => return usage(&why),
     };
@@ -54,8 +54,9 @@ fn registries(arguments: &OperatorArguments) -> Result<RegistryOptions, String> 
     Ok(options)
 }
 
-async fn config(arguments: &OperatorArguments) -> Result<Config, String> {
-    match &arguments.kubeconfig {
+/// How to reach the API server: by the kubeconfig given, else as the environment says.
+pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, String> {
+    match kubeconfig {
         Some(path) => {
             let read =
                 Kubeconfig::read_from(path).map_err(|error| format!("--kubeconfig {}: {error}", path.display()))?;

@@ -7,6 +7,7 @@
 //! [`status`], and the judging in [`sealwatch_verifier`].
 
 pub mod apply;
+pub mod check;
 pub mod config_maps;
 pub mod context;
 pub mod discover;
