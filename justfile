@@ -40,12 +40,17 @@ build:
 release:
     cargo build --locked --release -p sealwatch
 
+# Make the container image as an OCI layout in FOLDER, without Docker; the last line is its digest
+[group('build')]
+image folder="build/image":
+    @dev/image {{ quote(folder) }}
+
 # Build the pinned test tools into the user's cache: kube notation olareg distribution oracle helm
 [group('build')]
 tools *names="kube notation olareg distribution oracle helm":
     @e2e/tools/build {{ names }} >/dev/null
 
-# Unit tests and vectors of all crates; no network, no processes. ARGS go to cargo test
+# Unit tests and vectors of all crates; no network. ARGS go to cargo test
 [group('test')]
 unit *args:
     {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e --exclude sealwatch-conformance {{ args }}

@@ -67,3 +67,10 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* Three quarters of the volume's size in bytes: a node evicts a pod whose emptyDir is over its size. */}}
+{{- define "sealwatch.cacheBytes" -}}
+{{- $size := .Values.cache.size -}}
+{{- $mebibytes := ternary (mul 1024 (trimSuffix "Gi" $size | int)) (trimSuffix "Mi" $size | int) (hasSuffix "Gi" $size) -}}
+{{- div (mul $mebibytes 1048576 3) 4 -}}
+{{- end -}}

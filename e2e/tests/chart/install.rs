@@ -112,6 +112,13 @@ async fn run_check(cluster: &Cluster, namespace: &str) -> Result<String> {
     Ok(container.process.log())
 }
 
+/// `verb resource` of each right that a check found: `ok: list, watch pods in all namespaces is allowed`.
+fn allowed(log: &str) -> BTreeSet<String> {
+    let lines = log.lines().filter_map(|line| line.strip_prefix("ok: ")?.strip_suffix(" is allowed"));
+    let rights = lines.filter_map(|line| line.split_once(" in ")?.0.rsplit_once(' '));
+    rights.flat_map(|(verbs, what)| verbs.split(", ").map(move |verb| format!("{verb} {what}"))).collect()
+}
+
 /// API group, resource (with its subresource), verb.
 type Right = (String, String, String);
 
@@ -267,6 +274,8 @@ async fn a_release_works(test: &str, namespaced: bool) -> Result<()> {
     let (tested, log) = tokio::join!(helm.run(&test), run_check(&cluster, &release));
     let log = log?;
     assert!(log.contains("ok: the API server answers") && !log.contains("missing:"), "{log}");
+    let granted = granted(&cluster, watched).await?.into_iter().map(|(_, resource, verb)| format!("{verb} {resource}"));
+    assert_eq!(allowed(&log), granted.collect(), "asked for by the check on the left, granted on the right");
     finished("helm test", &tested?)?;
     Ok(())
 }

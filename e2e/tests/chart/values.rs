@@ -44,7 +44,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("collectAfter=10", "/collectAfter", "got number, want string"),
     ("collectAfter=10 minutes", "/collectAfter", "a duration in hours, minutes and seconds, such as 90s, 10m or 1h30m"),
     ("log.format=xml", "/log/format", "value must be one of 'json', 'text'"),
-    ("cache.size=256 MB", "/cache/size", "a size such as 256Mi or 1Gi"),
+    ("cache.size=256 MB", "/cache/size", "a size in Mi or Gi, such as 256Mi or 1Gi"),
     ("cache.enabled=yes please", "/cache/enabled", "got string, want boolean"),
     (
         "cache.existingClaim=a,cache.create=true",
@@ -219,6 +219,7 @@ async fn every_value_can_be_set_and_arrives() -> Result<()> {
             "--log-format=text",
             "--collect-after=1h30m",
             "--cache-dir=/var/cache/sealwatch",
+            "--cache-dir-max-bytes=805306368",
             "--watch-namespace=edge",
             "--registries=/etc/sealwatch/registries/registries.yaml",
             "--disable-default-registry-endpoint",
