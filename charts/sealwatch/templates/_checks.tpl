@@ -24,6 +24,9 @@
 {{- if and .cache.create .cache.existingClaim -}}
 {{- fail "cache.create and cache.existingClaim are both given: give one of them" -}}
 {{- end -}}
+{{- if and (gt (int .replicas) 1) (or .cache.create .cache.existingClaim) -}}
+{{- fail "cache.create and cache.existingClaim are for one operator: set replicas to 1, or leave them out" -}}
+{{- end -}}
 {{- if and (not .cache.enabled) (or .cache.create .cache.existingClaim) -}}
 {{- fail "cache.create and cache.existingClaim have no effect without cache.enabled" -}}
 {{- end -}}

@@ -89,6 +89,12 @@ pub(crate) struct OperatorArguments {
     /// How long an ImageVerification stays after the last pod that ran its image is gone (such as 90s, 10m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "SEALWATCH_COLLECT_AFTER")]
     pub(crate) collect_after: Duration,
+    /// Work only while holding this Lease, so that several operators may run; without it no Lease is used
+    #[arg(long, value_name = "NAME", env = "SEALWATCH_LEASE")]
+    pub(crate) lease: Option<String>,
+    /// The namespace of that Lease; without it that of the pod, or of the kubeconfig
+    #[arg(long, value_name = "NAMESPACE", env = "SEALWATCH_LEASE_NAMESPACE", requires = "lease")]
+    pub(crate) lease_namespace: Option<String>,
     /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
     #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
     pub(crate) azure_identity: bool,

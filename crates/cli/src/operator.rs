@@ -7,7 +7,7 @@ use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use sealwatch_operator::{Options, Settings};
+use sealwatch_operator::{LeaseOptions, Options, Settings};
 use sealwatch_registry::{AzureIdentity, RegistryOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,7 +34,12 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         Err(error) => return usage(&format!("signals cannot be waited for: {error}")),
     };
     let settings = Settings { namespace: arguments.watch_namespace, collect_after: arguments.collect_after };
-    let options = Options { config, registries, listen: arguments.listen, settings };
+    let lease = arguments.lease.map(|name| LeaseOptions {
+        namespace: arguments.lease_namespace.unwrap_or_else(|| config.default_namespace.clone()),
+        name,
+        identity: identity(),
+    });
+    let options = Options { config, registries, listen: arguments.listen, lease, settings };
     match sealwatch_operator::run(options, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,6 +57,14 @@ fn registries(arguments: &OperatorArguments) -> Result<RegistryOptions, String> 
         options.identities.push(Arc::new(identity.map_err(|error| format!("--azure-identity: {error}"))?));
     }
     Ok(options)
+}
+
+/// Who this process is to others like it: the name of the pod, and what tells it from one that was there before.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "sealwatch".to_owned());
+    let unique = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+    let unique = unique.unwrap_or_else(|_| format!("{}-{}", std::process::id(), jiff::Timestamp::now()));
+    format!("{host}_{}", unique.trim())
 }
 
 /// How to reach the API server: by the kubeconfig given, else as the environment says.

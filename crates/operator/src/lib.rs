@@ -13,6 +13,7 @@ pub mod context;
 pub mod discover;
 pub mod health;
 pub mod image_verification;
+pub mod leader;
 pub mod metrics;
 pub mod policy;
 pub mod revocation_lists;
@@ -25,6 +26,7 @@ pub mod watches;
 
 pub use config_maps::values_of;
 pub use context::Settings;
+pub use leader::LeaseOptions;
 pub use policy::document;
 pub use revocation_lists::load as load_revocation_lists;
 pub use run::{Options, RunError, run};

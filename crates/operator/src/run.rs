@@ -9,7 +9,7 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, channel::mpsc, future::BoxFuture};
 use kube::{
-    Client, Config,
+    Config,
     runtime::{
         controller::{self, Controller},
         reflector::store,
@@ -22,7 +22,9 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     context::{Context, Settings, Synced, Triggers, recorder},
-    health, image_verification, metrics, trust_policy, watches,
+    health, image_verification,
+    leader::{Hold, LeaseOptions},
+    metrics, trust_policy, watches,
 };
 
 /// How long the end may take after the signal for it: well within a pod's usual 30 s.
@@ -40,6 +42,8 @@ pub struct Options {
     pub registries: RegistryOptions,
     /// Where to serve health and metrics.
     pub listen: SocketAddr,
+    /// The Lease to hold while working; none without.
+    pub lease: Option<LeaseOptions>,
     /// What the user chose for the controllers.
     pub settings: Settings,
 }
@@ -61,6 +65,9 @@ pub enum RunError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The Lease is not held any more; another operator works, or will.
+    #[error("the Lease is lost")]
+    LeaseLost,
     /// A part of the operator ended although nobody asked it to.
     #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
@@ -70,17 +77,25 @@ pub enum RunError {
 ///
 /// # Errors
 /// When something cannot be set up, or a part of the operator ends by itself: it is never half alive.
-pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
-    let listener =
+pub async fn run(mut options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+    let mut listener =
         health::bind(options.listen).await.map_err(|source| RunError::Listen { address: options.listen, source })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     tracing::info!(%address, "serving health and metrics");
 
-    let (stopping, stopped) = watch::channel(false);
-    let mut tasks = start(options, listener, &stopped)?;
     tokio::pin!(stop);
+    let lease = options.lease.take();
+    let mut hold = tokio::select! {
+        () = &mut stop => return Ok(()),
+        hold = Hold::wait(&options.config, lease, &mut listener) =>
+            hold.map_err(|error| RunError::Client(Box::new(error)))?,
+    };
+    let (stopping, stopped) = watch::channel(false);
+    let mut tasks = start(options, &hold, listener, &stopped)?;
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
+        // Nothing is finished: another operator may work already.
+        () = hold.lost() => return Err(RunError::LeaseLost),
         ended = tasks.join_next() => Err(RunError::Ended(ended.and_then(Result::ok).unwrap_or("task that panicked"))),
     };
     tracing::info!("stopping");
@@ -90,18 +105,20 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         tracing::warn!("not everything ended in time; ending it");
         tasks.abort_all();
     }
+    hold.release().await;
     outcome
 }
 
 /// Starts every part. Each task yields its name when it ends.
 fn start(
     options: Options,
+    hold: &Hold,
     listener: tokio::net::TcpListener,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<&'static str>, RunError> {
     let mut config = options.config;
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
-    let client = Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
+    let client = hold.client(config).map_err(|error| RunError::Client(Box::new(error)))?;
     let unusable = |error| RunError::Registry(Box::new(error));
     let revocation = Arc::new(Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?));
     let registry = HttpRegistry::new(options.registries).map_err(unusable)?;

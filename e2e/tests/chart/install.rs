@@ -51,23 +51,25 @@ pub(crate) async fn restricted(cluster: &Cluster) -> Result<String> {
     Ok(namespace)
 }
 
-/// The pod with this label, once there is one.
-async fn pod(cluster: &Cluster, namespace: &str, component: &str) -> Result<Pod> {
+/// The pods with this label, once there are so many.
+async fn pods_of(cluster: &Cluster, namespace: &str, component: &str, many: usize) -> Result<Vec<Pod>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let labels = ListParams::default().labels(&format!("app.kubernetes.io/component={component}"));
     let began = Instant::now();
     loop {
-        if let Some(pod) =
-            pods.list(&labels).await?.items.into_iter().find(|pod| pod.metadata.deletion_timestamp.is_none())
-        {
-            return Ok(pod);
+        let mut found = pods.list(&labels).await?.items;
+        found.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        if found.len() == many {
+            return Ok(found);
         }
         if began.elapsed() > SOON {
             let output =
                 cluster.kubectl(&["get", "events,deployments,replicasets", "-n", namespace, "-o", "yaml"]).await?;
-            return Err(
-                format!("no pod of {component}; instead there is\n{}", finished("kubectl get", &output)?).into()
-            );
+            return Err(format!(
+                "not {many} pods of {component}; instead there is\n{}",
+                finished("kubectl get", &output)?
+            )
+            .into());
         }
         tokio::time::sleep(POLL).await;
     }
@@ -79,10 +81,9 @@ async fn report(cluster: &Cluster, pod: &Pod, status: Value) -> Result<()> {
     Ok(())
 }
 
-/// Runs the pod of the installed Deployment, as a node would: it is ready when its probe says so.
-async fn operator(cluster: &Cluster, namespace: &str) -> Result<LocalContainer> {
-    let pod = pod(cluster, namespace, "operator").await?;
-    let container = LocalContainer::start(cluster, &pod).await?;
+/// Runs a pod of the installed Deployment, as a node would: it is ready when its probe says so.
+async fn operator(cluster: &Cluster, pod: &Pod) -> Result<LocalContainer> {
+    let container = LocalContainer::start(cluster, pod).await?;
     let probe = |probe: &str| {
         let spec = pod.spec.as_ref().and_then(|spec| spec.containers.first());
         let probe =
@@ -98,17 +99,18 @@ async fn operator(cluster: &Cluster, namespace: &str) -> Result<LocalContainer> 
         tokio::time::sleep(POLL).await;
     }
     let ready = json!({"type": "Ready", "status": "True"});
-    report(cluster, &pod, json!({"phase": "Running", "conditions": [ready]})).await?;
+    report(cluster, pod, json!({"phase": "Running", "conditions": [ready]})).await?;
     Ok(container)
 }
 
 /// Plays the node for the pod of `helm test`.
 async fn run_check(cluster: &Cluster, namespace: &str) -> Result<String> {
-    let pod = pod(cluster, namespace, "check").await?;
-    let mut container = LocalContainer::start(cluster, &pod).await?;
+    let pods = pods_of(cluster, namespace, "check", 1).await?;
+    let pod = pods.first().ok_or("a pod")?;
+    let mut container = LocalContainer::start(cluster, pod).await?;
     let ended = container.process.wait(SOON).await?;
     let phase = if ended.success() { "Succeeded" } else { "Failed" };
-    report(cluster, &pod, json!({"phase": phase})).await?;
+    report(cluster, pod, json!({"phase": phase})).await?;
     Ok(container.process.log())
 }
 
@@ -122,11 +124,11 @@ fn allowed(log: &str) -> BTreeSet<String> {
 /// API group, resource (with its subresource), verb.
 type Right = (String, String, String);
 
-/// What the installed role grants.
-async fn granted(cluster: &Cluster, watched: Option<&str>) -> Result<BTreeSet<Right>> {
-    let args = match watched {
-        Some(namespace) => vec!["get", "role", "sealwatch", "-n", namespace, "-o", "json"],
-        None => vec!["get", "clusterrole", "sealwatch", "-o", "json"],
+/// What an installed role grants; where it is a Role, in its namespace.
+async fn granted(cluster: &Cluster, role: &str, namespace: Option<&str>) -> Result<BTreeSet<Right>> {
+    let args = match namespace {
+        Some(namespace) => vec!["get", "role", role, "-n", namespace, "-o", "json"],
+        None => vec!["get", "clusterrole", role, "-o", "json"],
     };
     let role: Value = serde_json::from_str(&finished("kubectl get", &cluster.kubectl(&args).await?)?)?;
     let mut rights = BTreeSet::new();
@@ -200,9 +202,8 @@ async fn whole_job(stage: &Stage, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// Every right is used within `SOON`, and nothing was refused.
-async fn assert_least(cluster: &Cluster, account: &str, watched: Option<&str>) -> Result<()> {
-    let granted = granted(cluster, watched).await?;
+/// Every right that is granted is used within `SOON`, no other one is, and nothing was refused.
+async fn assert_least(cluster: &Cluster, account: &str, granted: &BTreeSet<Right>) -> Result<Vec<AuditedRequest>> {
     let began = Instant::now();
     let requests = loop {
         let requests = asked(cluster, account)?;
@@ -215,19 +216,29 @@ async fn assert_least(cluster: &Cluster, account: &str, watched: Option<&str>) -
         }
         tokio::time::sleep(POLL).await;
     };
-    assert_eq!(used(&requests), granted, "used on the left, granted on the right");
+    assert_eq!(used(&requests), *granted, "used on the left, granted on the right");
     let refused: Vec<_> = requests.iter().filter(|request| [401, 403].contains(&request.code())).collect();
     assert!(refused.is_empty(), "refused: {refused:#?}");
-    if let Some(namespace) = watched {
-        let elsewhere =
-            |request: &&AuditedRequest| request.object_ref.as_ref().is_none_or(|object| object.namespace != namespace);
-        assert_eq!(requests.iter().find(elsewhere), None, "something was asked outside {namespace}");
-    }
+    Ok(requests)
+}
+
+/// Installs a release, and looks at what Helm says and at what the API server makes of it.
+async fn install(cluster: &Cluster, helm: &Helm, release: &str, values: &Value) -> Result<()> {
+    let file = helm.folder().join("values.yaml");
+    std::fs::write(&file, values.to_string())?;
+    let file = file.display().to_string();
+    let output = helm.run(&["install", "sealwatch", &chart(), "--namespace", release, "--values", &file]).await?;
+    let notes = finished("helm install", &output)?;
+    let rollout = format!("kubectl rollout status deployment/sealwatch --namespace {release}");
+    assert!(notes.contains(&rollout) && notes.contains("kubectl apply --namespace "), "{notes}");
+    let kinds = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
+    let established = ["wait", "--for=condition=Established", "--timeout=30s", kinds[0], kinds[1]];
+    finished("kubectl wait", &cluster.kubectl(&established).await?)?;
     Ok(())
 }
 
-/// The whole life of a release that watches all namespaces, or one.
-async fn a_release_works(test: &str, namespaced: bool) -> Result<()> {
+/// The whole life of a release that watches all namespaces, or one, with so many operators.
+async fn a_release_works(test: &str, namespaced: bool, replicas: usize) -> Result<()> {
     let Some(cluster) = audited(test).await? else { return Ok(()) };
     let helm = Helm::on(&cluster).await?;
     let release = restricted(&cluster).await?;
@@ -241,53 +252,68 @@ async fn a_release_works(test: &str, namespaced: bool) -> Result<()> {
     let values = json!({
         "image": {"repository": "registry.example.com/sealwatch"},
         "watchNamespace": watched.unwrap_or_default(),
+        "replicas": replicas,
         "collectAfter": "1s",
         "cache": {"enabled": false},
         "registries": {"config": {"mirrors": {registry.host(): {"endpoint": [plain]}}}},
     });
-    let file = helm.folder().join("values.yaml");
-    std::fs::write(&file, values.to_string())?;
-    let file = file.display().to_string();
-    let output = helm.run(&["install", "sealwatch", &chart(), "--namespace", &release, "--values", &file]).await?;
-    let notes = finished("helm install", &output)?;
-    let rollout = format!("kubectl rollout status deployment/sealwatch --namespace {release}");
-    assert!(notes.contains(&rollout) && notes.contains("kubectl apply --namespace "), "{notes}");
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd/trustpolicies.sealwatch.dev",
-        "crd/imageverifications.sealwatch.dev",
-    ];
-    finished("kubectl wait", &cluster.kubectl(&established).await?)?;
-
-    let mut container = operator(&cluster, &release).await?;
+    install(&cluster, &helm, &release, &values).await?;
+    let mut operators = Vec::new();
+    for pod in &pods_of(&cluster, &release, "operator", replicas).await? {
+        operators.push(operator(&cluster, pod).await?);
+    }
     let status = ["rollout", "status", "deployment/sealwatch", "--namespace", &release, "--timeout=30s"];
     finished("kubectl rollout status", &cluster.kubectl(&status).await?)?;
     whole_job(&stage, &registry).await?;
-    assert_all_served(&container.probe("/metrics").await?.1)?;
-    assert_least(&cluster, &format!("system:serviceaccount:{release}:sealwatch"), watched).await?;
-    let ended = container.process.terminate(Duration::from_secs(20)).await?;
-    assert!(ended.success(), "{ended}: {}", container.process.log());
+
+    let of_the_job = granted(&cluster, "sealwatch", watched).await?;
+    let mut rights = of_the_job.clone();
+    if replicas > 1 {
+        rights.extend(granted(&cluster, "sealwatch-lease", Some(&release)).await?);
+    }
+    let account = format!("system:serviceaccount:{release}:sealwatch");
+    let requests = assert_least(&cluster, &account, &rights).await?;
+    if let Some(namespace) = watched {
+        let elsewhere =
+            |request: &&AuditedRequest| request.object_ref.as_ref().is_none_or(|object| object.namespace != namespace);
+        assert_eq!(requests.iter().find(elsewhere), None, "something was asked outside {namespace}");
+    }
+    let mut working = 0;
+    for operator in &mut operators {
+        if operator.probe("/readyz").await?.1 == "ok\n" {
+            assert_all_served(&operator.probe("/metrics").await?.1)?;
+            working += 1;
+        }
+    }
+    assert_eq!(working, 1);
+    for mut operator in operators {
+        let ended = operator.process.terminate(Duration::from_secs(20)).await?;
+        assert!(ended.success(), "{ended}: {}", operator.process.log());
+    }
 
     let test = ["test", "sealwatch", "--namespace", &release, "--timeout", "60s"];
     let (tested, log) = tokio::join!(helm.run(&test), run_check(&cluster, &release));
     let log = log?;
     assert!(log.contains("ok: the API server answers") && !log.contains("missing:"), "{log}");
-    let granted = granted(&cluster, watched).await?.into_iter().map(|(_, resource, verb)| format!("{verb} {resource}"));
-    assert_eq!(allowed(&log), granted.collect(), "asked for by the check on the left, granted on the right");
+    let of_the_job = of_the_job.into_iter().map(|(_, resource, verb)| format!("{verb} {resource}"));
+    assert_eq!(allowed(&log), of_the_job.collect(), "asked for by the check on the left, granted on the right");
     finished("helm test", &tested?)?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_release_for_all_namespaces_uses_every_right_that_it_has_and_is_refused_none() -> Result<()> {
-    a_release_works("chart-all-namespaces", false).await
+    a_release_works("chart-all-namespaces", false, 1).await
 }
 
 #[tokio::test]
 async fn a_release_for_one_namespace_uses_every_right_that_it_has_there_and_is_refused_none() -> Result<()> {
-    a_release_works("chart-one-namespace", true).await
+    a_release_works("chart-one-namespace", true, 1).await
+}
+
+#[tokio::test]
+async fn a_release_of_two_operators_uses_every_right_on_its_lease_and_one_of_the_two_works() -> Result<()> {
+    a_release_works("chart-two-operators", false, 2).await
 }
 
 #[tokio::test]
