@@ -120,7 +120,7 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,conformance,install}.md, fixtures
+# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,conformance,attacks,install}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd

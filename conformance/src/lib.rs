@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How the judgement of `sealwatch-notation` compares with the rules of the Notary Project, and with its reference
-//! implementation, notation-go.
+//! implementation, notation-go. Beside that, which attacks are tried on the whole of Sealwatch.
 
+pub mod attacks;
 pub mod case;
 pub mod compare;
 pub mod exceptions;

@@ -319,6 +319,11 @@ fn manifests() -> Vec<Vec<u8>> {
                 "blobs":[{envelope}],"subject":{subject}}}"#
         )
         .into_bytes(),
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{},{envelope}]}}"#,
+            subject.replace('}', r#","platform":{"os":"linux","architecture":"arm","variant":"v7"},"annotations":{"a":"b"}}"#)
+        )
+        .into_bytes(),
     ]
 }
 

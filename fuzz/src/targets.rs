@@ -12,7 +12,7 @@ use sealwatch_notation::{
     TrustPolicyDocument, TrustStore, TrustStoreType, Verdict, parse_certificates, raw,
 };
 #[cfg(feature = "manifest")]
-use sealwatch_registry::{Descriptor, SignatureManifest};
+use sealwatch_registry::{Descriptor, ImageDocument, SignatureManifest};
 
 use crate::drive::{self, drive, signer, stage};
 use crate::known;
@@ -171,12 +171,16 @@ fn answer(bytes: &[u8], judge: fn(&[u8]) -> Outcome) {
     }
 }
 
-/// The manifest of a signature.
+/// The manifest of a signature, and manifests and indexes of images.
 #[cfg(feature = "manifest")]
 pub fn manifest(bytes: &[u8]) {
     let subject = subject();
     let parsed = bounded(bytes.len(), || SignatureManifest::parse(bytes, subject, sealwatch_notation::ARTIFACT_TYPE));
     assert_eq!(parsed, SignatureManifest::parse(bytes, subject, sealwatch_notation::ARTIFACT_TYPE), "read twice");
+    for media_type in ["", "application/vnd.oci.image.index.v1+json"] {
+        let document = bounded(bytes.len(), || ImageDocument::parse(bytes, media_type));
+        assert_eq!(document, ImageDocument::parse(bytes, media_type), "read twice");
+    }
     let Ok(manifest) = parsed else { return };
     assert!([MEDIA_TYPE_JWS, MEDIA_TYPE_COSE].contains(&manifest.envelope.media_type.as_str()));
     let other = Descriptor { size: subject.size + 1, ..subject.clone() };

@@ -32,3 +32,11 @@ used (e2e/tests/chart reads the API server's audit log).
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
+
+{{/* What it may do beside that where it watches all namespaces: what belongs to none. */}}
+{{- define "sealwatch.clusterRules" -}}
+# The operating system and architecture of each node, for digestMatching: FollowIndex.
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list, watch]
+{{- end -}}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes `conformance.md` into the folder that is named.
+//! Writes `conformance.md` and `attacks.md` into the folder that is named.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use sealwatch_conformance::attacks::{self, Attacks};
 use sealwatch_conformance::exceptions::exceptions;
 use sealwatch_conformance::rules::{Table, render, scan};
 
@@ -26,6 +27,11 @@ fn write(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let page = render(&fs::read_to_string(here.join("page.md"))?, &table, &mentions, &exceptions());
     fs::create_dir_all(folder)?;
     fs::write(folder.join("conformance.md"), page)?;
+    let table = Attacks::parse(&fs::read_to_string(here.join("attacks.tsv"))?)?;
+    let tests = attacks::find_all(&here.join(".."))?;
+    table.check(&tests)?;
+    let page = attacks::render(&fs::read_to_string(here.join("attacks.md"))?, &table, &tests);
+    fs::write(folder.join("attacks.md"), page)?;
     Ok(())
 }
 

@@ -99,8 +99,8 @@ pub struct TrustPolicySpec {
     pub pod_selector: Option<LabelSelector>,
 
     /// Whose signatures count for a running digest. `Exact` (the default): those of the digest that the kubelet
-    /// reports. `FollowIndex`: where that has none, those of every runnable manifest of the index, or of the index that
-    /// the pod names.
+    /// reports. `FollowIndex`: where that has none, those of every manifest of the index that its nodes may have taken, or
+    /// of the index that the pod names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Exact", "enum" = ["Exact", "FollowIndex"]))]
     pub digest_matching: Option<Word<DigestMatching>>,

@@ -156,3 +156,17 @@ fn the_tables_of_kubectl_have_the_documented_columns() {
     );
     assert_eq!(columns(true), [vec![], vec!["Policy", "Digest", "Last Verified", "Signer Expires"]]);
 }
+
+/// Whoever writes an object must not choose whom the operator connects to beside registries, how it does that, or reach
+/// into another namespace (CVE-2026-22039, CVE-2026-41068 and their kin).
+#[test]
+fn no_field_of_a_spec_is_a_url_weakens_tls_or_names_a_namespace() {
+    let words =
+        ["url", "uri", "endpoint", "proxy", "server", "realm", "insecure", "tls", "namespace", "credential", "http"];
+    let reaching = wrong(|path, schema| {
+        let name = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let is_spec = path.split('.').nth(1).is_some_and(|part| part == "spec");
+        is_spec && (words.iter().any(|word| name.contains(word)) || schema["format"] == "uri")
+    });
+    assert_eq!(reaching, [""; 0]);
+}

@@ -129,6 +129,9 @@ pub(crate) struct VerifyArguments {
     /// brings
     #[arg(long, value_name = "FILE")]
     pub(crate) crl: Vec<PathBuf>,
+    /// Whose signatures count for a digest; of a TrustPolicy its own spec.digestMatching, unless this is given
+    #[arg(long, value_enum)]
+    pub(crate) digest_matching: Option<DigestMatching>,
     /// Take images and signatures from this OCI image layout instead of a registry
     // No conflict with --registries, which may come from the environment.
     #[arg(long, value_name = "DIR", conflicts_with = "insecure_registry")]
@@ -162,6 +165,16 @@ pub(crate) enum LogFormat {
     Json,
     /// For people
     Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DigestMatching {
+    /// Those of the digest itself
+    #[value(name = "Exact")]
+    Exact,
+    /// Where it has none: those of every runnable manifest of the index, or of the index that the tag names
+    #[value(name = "FollowIndex")]
+    FollowIndex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -11,14 +11,15 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
 use sealwatch_registry::{Credentials, Digest, HttpRegistry, LayoutRegistry, PlainFetcher, Reference, Registry};
 use sealwatch_verifier::{
-    Freshness, GatherError, Matter, Reason, Revocation, Selection, Subject, Verdict, Verification, Verifier,
+    DigestMatching, FollowedMatter, Freshness, GatherError, Platforms, Question, Reason, Revocation, Runs, Selection,
+    Verdict, Verification, Verifier, Via,
     notation::{Action, CheckResult, Statement},
     select,
 };
 
 use self::policy_file::Policy;
 use crate::{
-    args::{LogFormat, VerifyArguments},
+    args::{self, LogFormat, VerifyArguments},
     log, registries, terminal,
 };
 
@@ -37,13 +38,16 @@ struct Answer {
     /// The digest that was judged, or that the user named; none where a tag was not resolved.
     digest: Option<Digest>,
     verification: Verification,
+    /// What the signature is about, and how that relates to the digest; none where no signature was judged.
+    about: Option<(Digest, Via)>,
     /// What is to be said beside the answer, one sentence each.
     warnings: Vec<String>,
 }
 
 impl Answer {
     fn new(asked: &str, reference: &Reference, digest: Option<Digest>, verification: Verification) -> Self {
-        Self { asked: asked.to_owned(), reference: reference.clone(), digest, verification, warnings: Vec::new() }
+        let (asked, reference) = (asked.to_owned(), reference.clone());
+        Self { asked, reference, digest, verification, about: None, warnings: Vec::new() }
     }
 
     /// `REPO@DIGEST`, or `REPO:TAG` where the digest is not known.
@@ -89,6 +93,11 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
     let images = images?;
     let mut policy = Policy::read(&arguments.policy, arguments.trust_store.as_deref())?;
     policy.bring(&arguments.crl)?;
+    policy.matching = match arguments.digest_matching {
+        Some(args::DigestMatching::Exact) => DigestMatching::Exact,
+        Some(args::DigestMatching::FollowIndex) => DigestMatching::FollowIndex,
+        None => policy.matching,
+    };
     for (_, reference) in &images {
         if let Selection::Judge(statement) = select(&policy.document, reference.repository()) {
             policy.check_stores(statement)?;
@@ -165,14 +174,14 @@ async fn verify_one<R: Registry>(
         }
     };
     // A defect met by one image does not take the answers about the others along.
-    let (digest, verification) = match AssertUnwindSafe(look(engine, policy, reference)).catch_unwind().await {
-        Ok((digest, Ok(verification))) => (digest, verification),
-        Ok((digest, Err(error))) => (digest, unknown(&error, source, statement)),
+    let (digest, verification, about) = match AssertUnwindSafe(look(engine, policy, reference)).catch_unwind().await {
+        Ok((digest, Ok((verification, about)))) => (digest, verification, Some(about)),
+        Ok((digest, Err(error))) => (digest, unknown(&error, source, statement), None),
         Err(_panic) => {
-            (reference.digest().cloned(), Verification::without_evidence(&internal_error(), Some(statement)))
+            (reference.digest().cloned(), Verification::without_evidence(&internal_error(), Some(statement)), None)
         }
     };
-    let mut answer = Answer::new(asked, reference, digest, verification);
+    let mut answer = Answer { about, ..Answer::new(asked, reference, digest, verification) };
     answer.warnings = warnings(&answer);
     answer
 }
@@ -182,7 +191,7 @@ async fn look<R: Registry>(
     Engine { verifier, revocation }: &Engine<R>,
     policy: &Policy,
     reference: &Reference,
-) -> (Option<Digest>, Result<Verification, GatherError>) {
+) -> (Option<Digest>, Result<(Verification, (Digest, Via)), GatherError>) {
     let repository = reference.repository();
     let credentials = Credentials::default();
     let digest = match reference.digest() {
@@ -193,19 +202,24 @@ async fn look<R: Registry>(
         Ok(digest) => digest,
         Err(error) => return (None, Err(error)),
     };
-    let subject = Subject { repository: repository.clone(), digest: digest.clone() };
-    let evidence = verifier.gather(&subject, &credentials, Duration::ZERO, Timestamp::now()).await;
-    let evidence = match evidence {
-        Ok(evidence) => evidence,
+    let question = Question {
+        repository: repository.clone(),
+        runs: Runs::Digest(digest.clone()),
+        references: vec![reference.clone()],
+        matching: policy.matching,
+        // It may run anywhere.
+        platforms: Platforms::Unknown,
+    };
+    let findings = match verifier.investigate(&question, &credentials, Duration::ZERO, Timestamp::now()).await {
+        Ok(findings) => findings,
         Err(error) => return (Some(digest), Err(error)),
     };
-    let Policy { document, stores, brought, .. } = policy;
-    let matter = Matter { repository, evidence: &evidence, document, stores, brought };
-    revocation.learn(&matter, Freshness { interval: Duration::MAX, since: None }).await;
+    let Policy { document, stores, brought, matching, .. } = policy;
+    let matter = FollowedMatter { repository, findings: &findings, matching: *matching, document, stores, brought };
+    matter.learn(revocation, Freshness { interval: Duration::MAX, since: None }).await;
     let now = Timestamp::now();
-    let recalled = revocation.recall(&matter, Duration::MAX, now);
-    let verification = sealwatch_verifier::judge(repository, &evidence, document, stores, &recalled.answers, now);
-    (Some(digest), Ok(verification))
+    let judgement = matter.judge(&matter.recall(revocation, Duration::MAX, now), now);
+    (Some(digest), Ok((judgement.verification, (judgement.verified_digest, judgement.via))))
 }
 
 fn internal_error() -> GatherError {

@@ -32,6 +32,9 @@ const RIGHTS: [(&str, &str, &str, &[&str]); 8] = [
     ("events.k8s.io", "events", "", &["create", "patch"]),
 ];
 
+/// The same, for what belongs to no namespace: asked for by an operator of all namespaces only.
+const CLUSTER_RIGHTS: [(&str, &str, &str, &[&str]); 1] = [("", "nodes", "", &["list", "watch"])];
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -70,7 +73,8 @@ pub async fn check(config: Config, namespace: Option<&str>) -> Vec<Finding> {
     let asked = tokio::time::timeout(ALL_MOST, async {
         found.extend(kind::<TrustPolicy>(api(client.clone(), namespace), "TrustPolicy").await);
         found.extend(kind::<ImageVerification>(api(client.clone(), namespace), "ImageVerification").await);
-        for right in RIGHTS {
+        let of_the_cluster = CLUSTER_RIGHTS.into_iter().filter(|_| namespace.is_none());
+        for right in RIGHTS.into_iter().chain(of_the_cluster) {
             found.push(rights(&client, namespace, right).await);
         }
     });

@@ -33,7 +33,9 @@ use crate::{
 pub const STARTUP_GRACE: Duration = Duration::from_mins(2);
 
 /// The kinds whose first complete list must be in before anything is decided.
-pub const WATCHED: [&str; 4] = ["Pod", "TrustPolicy", "ImageVerification", "ConfigMap"];
+///
+/// Nodes that are not shown to us are as good as listed: images are judged without their platforms then.
+pub const WATCHED: [&str; 5] = ["Pod", "TrustPolicy", "ImageVerification", "ConfigMap", "Node"];
 
 /// What the user chose for this process.
 #[derive(Clone, Debug)]

@@ -63,6 +63,7 @@ pub fn name_of(policy: &str, image: &ImageKey) -> String {
         RunningDigest::Manifest(digest) | RunningDigest::Config(digest) => {
             digest.hex().chars().take(DIGEST_DIGITS).collect()
         }
+        RunningDigest::Tag(_) => "tag".to_owned(),
         RunningDigest::Unreadable(_) => "unreadable".to_owned(),
     };
     let last = image.repository.rsplit('/').next().unwrap_or_default();
@@ -146,7 +147,7 @@ fn manifest(owner: &TrustPolicy, name: &str, found: &Found) -> ImageVerification
             image: reference,
             digest: match &found.key.digest {
                 RunningDigest::Manifest(digest) | RunningDigest::Config(digest) => Some(digest.to_string()),
-                RunningDigest::Unreadable(_) => None,
+                RunningDigest::Tag(_) | RunningDigest::Unreadable(_) => None,
             },
             trust_policy_ref: TrustPolicyReference { name: policy },
         },

@@ -16,7 +16,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use sealwatch_api::{ImageVerification, Reason, Verdict};
-use sealwatch_verifier::{Matter, Recalled, schedule};
+use sealwatch_verifier::{FollowedMatter, FollowedRecall, schedule};
 
 use self::{
     case::Case,
@@ -150,26 +150,27 @@ fn has_settled(image: &ImageVerification) -> bool {
 }
 
 /// What is known about revocation of this image; nothing where there is nothing to judge.
-fn recall(case: &ParsedCase<'_>, looks: &Looks, context: &Context, now: Timestamp) -> Recalled {
+fn recall(case: &ParsedCase<'_>, looks: &Looks, context: &Context, now: Timestamp) -> FollowedRecall {
     let policy = case.policy;
-    let (Ok(document), Ok(reference), Some(evidence)) = (&policy.document, &case.reference, &looks.evidence) else {
-        return Recalled::default();
+    let (Ok(document), Ok(reference), Some(findings)) = (&policy.document, &case.reference, &looks.findings) else {
+        return FollowedRecall::default();
     };
-    let matter = Matter {
+    let matter = FollowedMatter {
         repository: reference.repository(),
-        evidence,
+        findings,
+        matching: policy.matching,
         document,
         stores: &policy.stores.stores,
         brought: &policy.brought,
     };
-    context.revocation.recall(&matter, policy.interval, now)
+    matter.recall(&context.revocation, policy.interval, now)
 }
 
 fn next_reconcile(
     case: &ParsedCase<'_>,
     looks: &Looks,
     judged: &Judged,
-    recalled: &Recalled,
+    recalled: &FollowedRecall,
     now: Timestamp,
 ) -> Duration {
     let looks_again = case.asks && !looks.in_flight && !case.policy.suspend;
@@ -181,7 +182,7 @@ fn next_reconcile(
 }
 
 /// Which look is due, if none is under way; then it counts as under way.
-fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &Recalled) -> Option<Scope> {
+fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &FollowedRecall) -> Option<Scope> {
     let looks = &mut lock(memory).looks;
     let revocation_due = || case.revocation_wait(looks, recalled.due).is_some_and(|wait| wait.is_zero());
     let scope = match looks.in_flight {

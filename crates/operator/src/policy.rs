@@ -8,10 +8,10 @@ use std::{
 };
 
 use kube::{ResourceExt, core::Selector};
-use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec};
+use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec, Word};
 use sealwatch_notation::{TrustPolicyDocument, raw};
 use sealwatch_registry::{Algorithm, Digest};
-use sealwatch_verifier::BroughtLists;
+use sealwatch_verifier::{self as verifier, BroughtLists};
 
 use crate::{
     config_maps::Key,
@@ -44,6 +44,8 @@ pub struct Policy {
     pub interval: Duration,
     /// How long a verdict outlives its evidence.
     pub stale_after: Duration,
+    /// Whose signatures count for a running digest.
+    pub matching: verifier::DigestMatching,
     /// Whether no request may be made.
     pub suspend: bool,
     /// Which pods count.
@@ -77,6 +79,7 @@ impl Policy {
             brought: Arc::new(loaded.brought),
             interval: spec.interval().unwrap_or(sealwatch_api::trust_policy::DEFAULT_INTERVAL),
             stale_after: spec.stale_after().unwrap_or(sealwatch_api::trust_policy::DEFAULT_STALE_AFTER),
+            matching: matching(spec).unwrap_or_default(),
             suspend: spec.suspend,
             selector: selector(spec).unwrap_or_default(),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
@@ -117,10 +120,16 @@ fn parse(spec: &TrustPolicySpec) -> Result<TrustPolicyDocument, String> {
     spec.interval().map_err(|error| format!("spec.interval: {error}"))?;
     spec.stale_after().map_err(|error| format!("spec.staleAfter: {error}"))?;
     selector(spec).map_err(|error| format!("spec.podSelector: {error}"))?;
-    if spec.digest_matching.as_ref().is_some_and(|matching| *matching != DigestMatching::Exact) {
-        return Err("spec.digestMatching: only Exact is supported by this version".into());
-    }
+    matching(spec)?;
     TrustPolicyDocument::try_from(document(spec)).map_err(|error| error.to_string())
+}
+
+fn matching(spec: &TrustPolicySpec) -> Result<verifier::DigestMatching, String> {
+    match spec.digest_matching.as_ref().map(Word::known) {
+        None | Some(Some(DigestMatching::Exact)) => Ok(verifier::DigestMatching::Exact),
+        Some(Some(DigestMatching::FollowIndex)) => Ok(verifier::DigestMatching::FollowIndex),
+        Some(None) => Err("spec.digestMatching: only Exact and FollowIndex are supported by this version".into()),
+    }
 }
 
 fn selector(spec: &TrustPolicySpec) -> Result<Selector, String> {

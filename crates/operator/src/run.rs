@@ -171,10 +171,11 @@ fn start(
         },
     );
 
-    let parts: [(&'static str, BoxFuture<'static, ()>); 5] = [
+    let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
         ("TrustPolicy controller", policy_controller.boxed()),
         ("ImageVerification controller", image_controller.boxed()),
         ("Pod watch", until(watches::pods(client.clone(), Arc::clone(&context)), stop()).boxed()),
+        ("Node watch", until(watches::nodes::follow(client.clone(), Arc::clone(&context)), stop()).boxed()),
         ("ConfigMap watch", until(watches::config_maps(client, Arc::clone(&context)), stop()).boxed()),
         ("health endpoint", served.boxed()),
     ];

@@ -5,7 +5,9 @@
 //! deletion may be missed when a pod of the same name takes its place. Cost grows with pods here, and with distinct
 //! images everywhere after.
 
+pub mod node;
 pub mod pod;
+mod volume;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -15,7 +17,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use sealwatch_registry::{Digest, ImageId, Reference};
+use sealwatch_registry::{Digest, ImageId, Platform, Reference};
+use sealwatch_verifier::Platforms;
 
 use self::pod::{SlimContainer, SlimContainerStatus, SlimPod};
 
@@ -48,6 +51,8 @@ pub enum RunningDigest {
     Manifest(Digest),
     /// The digest of an image configuration alone, as for an image that was loaded from a file.
     Config(Digest),
+    /// A tag, where nobody reports a digest: as for the image of a volume.
+    Tag(String),
     /// Something else; its beginning.
     Unreadable(String),
 }
@@ -56,7 +61,19 @@ impl fmt::Display for RunningDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest(digest) | Self::Config(digest) => digest.fmt(f),
-            Self::Unreadable(text) => f.write_str(text),
+            Self::Tag(text) | Self::Unreadable(text) => f.write_str(text),
+        }
+    }
+}
+
+impl RunningDigest {
+    /// What an `imageID` says; `None` while it says nothing.
+    fn reported(image_id: &str) -> Option<Self> {
+        match image_id.parse() {
+            Ok(ImageId::Empty) => None,
+            Ok(ImageId::RepoDigest { digest, .. }) => Some(Self::Manifest(digest)),
+            Ok(ImageId::Digest(digest)) => Some(Self::Config(digest)),
+            Err(_) => Some(Self::Unreadable(shortened(image_id, TEXT_MOST))),
         }
     }
 }
@@ -72,6 +89,8 @@ pub enum ContainerKind {
     Sidecar,
     /// A debug container.
     Ephemeral,
+    /// No container, but a volume whose content is an image.
+    Volume,
 }
 
 /// Whether a container still runs.
@@ -86,7 +105,7 @@ pub enum ContainerState {
     },
 }
 
-/// A container and the image that it runs.
+/// A container, or an image volume, and its image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// Its name.
@@ -118,6 +137,8 @@ impl Container {
 struct Entry {
     namespace: String,
     name: String,
+    /// The node that runs it, if it says so.
+    node: Option<String>,
     labels: BTreeMap<String, String>,
     pull_secrets: Vec<String>,
     containers: Vec<Container>,
@@ -136,6 +157,17 @@ pub struct RunningImage {
     pub references: BTreeSet<String>,
     /// The pull secrets of the pods that run it.
     pub pull_secrets: BTreeSet<String>,
+    /// The platforms of the nodes that run it.
+    pub platforms: BTreeSet<Platform>,
+    /// Whether a node runs it whose platform is not known.
+    pub on_unknown_platform: bool,
+}
+
+impl RunningImage {
+    /// The platforms of all nodes that run it, if they are known.
+    pub fn platforms(&self) -> Platforms {
+        if self.on_unknown_platform { Platforms::Unknown } else { Platforms::Known(self.platforms.clone()) }
+    }
 }
 
 /// The images of one namespace that a selector chooses.
@@ -157,6 +189,7 @@ pub struct RunningIndex {
     pods: HashMap<String, Entry>,
     namespaces: HashMap<String, HashSet<String>>,
     names: HashMap<(String, String), String>,
+    nodes: node::Nodes,
     /// While a list is coming in: the pods seen so far.
     listing: Option<HashSet<String>>,
 }
@@ -234,10 +267,10 @@ impl RunningIndex {
                 .filter(|container| container.counts_until().is_none_or(|end| now < end))
                 .collect();
             found.pods += usize::from(!counting.is_empty());
-            found.containers += counting.len();
+            found.containers += counting.iter().filter(|container| container.kind != ContainerKind::Volume).count();
             let ends = counting.iter().filter_map(|container| container.counts_until());
             found.next_change = ends.chain(found.next_change).min();
-            found.count(entry, &counting);
+            found.count(entry, &counting, entry.node.as_deref().and_then(|node| self.nodes.platform(node)));
         }
         for image in found.images.values_mut() {
             image
@@ -258,7 +291,7 @@ impl RunningIndex {
 }
 
 impl NamespaceImages {
-    fn count(&mut self, entry: &Entry, containers: &[&Container]) {
+    fn count(&mut self, entry: &Entry, containers: &[&Container], platform: Option<&Platform>) {
         let pod: Arc<str> = entry.name.as_str().into();
         let mut images = BTreeSet::new();
         for container in containers {
@@ -268,6 +301,8 @@ impl NamespaceImages {
             image.containers.push((Arc::clone(&pod), (*container).clone()));
             image.references.insert(container.reference.clone());
             image.pull_secrets.extend(entry.pull_secrets.iter().cloned());
+            image.platforms.extend(platform.cloned());
+            image.on_unknown_platform |= platform.is_none();
         }
     }
 }
@@ -284,7 +319,7 @@ impl Entry {
             (&spec.containers, &status.container_statuses, ContainerKind::Container),
             (&spec.ephemeral_containers, &status.ephemeral_container_statuses, ContainerKind::Ephemeral),
         ];
-        let containers: Vec<Container> = kinds
+        let mut containers: Vec<Container> = kinds
             .into_iter()
             .flat_map(|(written, reported, kind)| {
                 reported.iter().filter_map(move |status| Container::of(written, status, kind))
@@ -293,6 +328,7 @@ impl Entry {
         if containers.is_empty() {
             return None;
         }
+        containers.extend(volume::mounted(pod));
         let mut pull_secrets: Vec<String> =
             spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).filter(|name| !name.is_empty()).collect();
         pull_secrets.sort();
@@ -300,6 +336,7 @@ impl Entry {
         Some(Self {
             namespace: pod.metadata.namespace.clone()?,
             name: pod.metadata.name.clone()?,
+            node: spec.node_name.clone(),
             labels: pod.metadata.labels.clone().unwrap_or_default(),
             pull_secrets,
             containers,
@@ -313,18 +350,10 @@ impl Container {
         let author = written.iter().find(|container| container.name == status.name);
         // Without the author's words (a status that came before its container), the runtime's are all there is.
         let reference = author.map_or(status.image.as_str(), |container| container.image.as_str());
-        let digest = match status.image_id.parse() {
-            Ok(ImageId::Empty) => return None,
-            Ok(ImageId::RepoDigest { digest, .. }) => RunningDigest::Manifest(digest),
-            Ok(ImageId::Digest(digest)) => RunningDigest::Config(digest),
-            Err(_) => RunningDigest::Unreadable(shortened(&status.image_id, TEXT_MOST)),
-        };
+        let digest = RunningDigest::reported(&status.image_id)?;
         // The author's repository chooses the policy and the place to look: the one in imageID is whichever the
         // node knew first (several repositories can share one image).
-        let repository = match reference.parse::<Reference>() {
-            Ok(reference) => reference.repository().to_string(),
-            Err(_) => shortened(reference, TEXT_MOST),
-        };
+        let repository = repository_of(reference);
         let sidecar = author.and_then(|container| container.restart_policy.as_deref()) == Some("Always");
         let kind = if kind == ContainerKind::Init && sidecar { ContainerKind::Sidecar } else { kind };
         let state = match &status.state.terminated {
@@ -333,6 +362,14 @@ impl Container {
         };
         let image = ImageKey { repository, digest };
         Some(Self { name: status.name.clone(), kind, reference: shortened(reference, REFERENCE_MOST), image, state })
+    }
+}
+
+/// The repository that an author names, or the words where those are no reference.
+fn repository_of(reference: &str) -> String {
+    match reference.parse::<Reference>() {
+        Ok(reference) => reference.repository().to_string(),
+        Err(_) => shortened(reference, TEXT_MOST),
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The watches, and what each of their events sets off. The one place that uses kube-runtime's unstable streams.
 
+pub mod nodes;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, TryStreamExt};

@@ -64,6 +64,11 @@ pub(crate) struct RawDescriptor {
 }
 
 impl RawDescriptor {
+    /// One of these fields alone.
+    pub(crate) fn of(media_type: Scalar, digest: Scalar, size: Scalar) -> Self {
+        Self { media_type, digest, size, ..Self::default() }
+    }
+
     /// The claimed artifact type, if it is a text: enough to tell whether a broken descriptor mattered.
     pub(crate) fn claimed_artifact_type(&self) -> Option<&str> {
         self.artifact_type.text()

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use crate::limits::MAX_TAG_ENCODED_CHARS;
+
 /// A hash function that a digest may use: the three that RFC 6920 and the OCI image specification leave usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
@@ -106,14 +108,14 @@ impl Digest {
     /// Source: OCI distribution specification 1.1, "Referrers Tag Schema": the algorithm cut to 32 and the encoded
     /// part cut to 64 characters.
     pub fn referrers_tag(&self) -> String {
-        let encoded: String = self.hex.chars().take(64).collect();
+        let encoded: String = self.hex.chars().take(MAX_TAG_ENCODED_CHARS).collect();
         format!("{}-{encoded}", self.algorithm.name())
     }
 }
 
 fn lower_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(128), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -13,6 +13,7 @@ mod resolve;
 mod session;
 mod token;
 mod transport;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,6 @@ use reqwest::header::HeaderValue;
 
 use self::clients::Clients;
 use self::memory::Memory;
-use self::patience::Patience;
 use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
 use self::token::TokenKey;
@@ -97,8 +97,6 @@ pub struct HttpRegistry(Arc<Inner>);
 struct Inner {
     registries: RegistriesConfig,
     transport: Transport,
-    /// Registries that throttle, by origin and credential: what one account used up is no limit for another.
-    throttled: Patience<(String, CredentialKey)>,
     identities: Vec<Arc<dyn CloudIdentity>>,
     /// What they came to, by registry; `None` is a refusal.
     cloud_credentials: Memory<String, Option<Credential>>,
@@ -134,7 +132,6 @@ impl HttpRegistry {
         Ok(Self(Arc::new(Inner {
             registries: options.registries,
             transport,
-            throttled: Patience::with_throttling(),
             identities: options.identities,
             cloud_credentials: Memory::new(MAX_REMEMBERED),
             tokens: Memory::new(MAX_REMEMBERED),

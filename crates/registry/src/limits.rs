@@ -16,10 +16,23 @@ pub const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
 /// Longest error body that is read to find its error code. Ours.
 pub const MAX_ERROR_BODY_BYTES: u64 = 64 * 1024;
+/// Errors of one error body that are looked at. Ours; registries send one.
+pub const MAX_ERRORS: usize = 8;
+/// Parameters of one `WWW-Authenticate` header that are looked at. Ours; registries send four.
+pub const MAX_CHALLENGE_PARAMETERS: usize = 32;
 /// Longest `WWW-Authenticate`, `Link` or `Location` header that is parsed. Ours.
 pub const MAX_HEADER_BYTES: usize = 8 * 1024;
-/// Largest header list over HTTP/2. Ours.
+/// Largest header list of one answer, counted as HTTP/2 does: names, values, and 32 bytes for each. Ours; real ones have
+/// 1 KiB.
 pub const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Header lines of one answer over HTTP/1.1. Source: the default of hyper.
+pub const MAX_HEADER_LINES: usize = 100;
+/// Bytes that one HTTP/2 stream may send ahead of what was read. Ours: they lie in memory beside the body that is read,
+/// so the window is as small as [`FREE_BODY_BYTES`].
+pub const HTTP2_STREAM_WINDOW: u32 = 32 * 1024;
+/// Bytes that all HTTP/2 streams of one connection may send ahead. Ours: a window for each of the streams that
+/// [`MAX_REQUESTS_PER_HOST`] allows, so that one that is not read holds up no other.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 512 * 1024;
 /// Pages of one referrers list. Ours: 10 pages hold every list that also keeps the bound of descriptors.
 pub const MAX_REFERRER_PAGES: usize = 10;
 /// Descriptors of one referrers list, before it is filtered. Ours.
@@ -27,6 +40,12 @@ pub const MAX_REFERRER_DESCRIPTORS: usize = 1_000;
 /// Signatures of one artifact that are looked at, after filtering. Source: the default of `notation verify
 /// --max-signatures`. The adapters list more; the verifier chooses which.
 pub const MAX_CANDIDATES: usize = 100;
+/// Descriptors of an image index that is followed to its manifests. Ours; the largest official images have about 30.
+pub const MAX_INDEX_CHILDREN: usize = 100;
+/// Bytes of the manifests of one index that are read to find a configuration. Ours; each takes some kilobytes.
+pub const MAX_FOLLOWED_BYTES: u64 = 16 * 1024 * 1024;
+/// Longest operating system or architecture that is read. Ours; `dragonfly` and `mips64le` are the longest of Go.
+pub const MAX_PLATFORM_BYTES: usize = 31;
 /// Redirects that one request follows. Ours; registries need one, to their blob storage.
 pub const MAX_REDIRECTS: usize = 3;
 /// Credentials that are tried for one repository. Ours.
@@ -61,6 +80,9 @@ pub const MAX_REPOSITORY_PATH_BYTES: usize = 255;
 pub const MAX_HOST_BYTES: usize = 253;
 /// Longest tag. Source: OCI distribution specification 1.1, "Pulling manifests".
 pub const MAX_TAG_BYTES: usize = 128;
+/// Characters of a digest's encoded part in the tag of its referrers. Source: OCI distribution specification 1.1,
+/// "Referrers Tag Schema".
+pub const MAX_TAG_ENCODED_CHARS: usize = 64;
 /// Longest image reference or image id that is looked at. Ours: the parts' bounds, and room for a scheme.
 pub const MAX_REFERENCE_BYTES: usize = 1_024;
 /// Characters of text from elsewhere that go into a message. Ours.
@@ -71,6 +93,8 @@ pub const FIRST_LOOK_AGAIN_AFTER: Duration = Duration::from_hours(24);
 pub const REFERRERS_API_ABSENT_FOR: Duration = Duration::from_hours(24);
 /// Life of a token whose answer does not say. Source: the distribution project's token specification.
 pub const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(1);
+/// How long before its end a token is no longer used. Ours: a request that starts with it must also end with it.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(5);
 /// Longest time that a token is used, whatever its answer says. Ours.
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
 /// How long it is believed that a registry does not take the operator's cloud identity. Ours.
@@ -85,10 +109,20 @@ pub const THROTTLE_MOST: Duration = Duration::from_mins(15);
 pub const SILENCE_FIRST: Duration = Duration::from_secs(1);
 /// The longest such pause. Ours: short, because it is for all images of the host, and each has its own back-off.
 pub const SILENCE_MOST: Duration = Duration::from_secs(30);
+/// Requests to one host at once, in the whole process. Ours.
+pub const MAX_REQUESTS_PER_HOST: usize = 16;
+/// The least time between two requests to one host, once its burst is used up: 50 a second. Source: the 3,000 read
+/// operations a minute that the documentation of Azure Container Registry gives for its tier Standard.
+pub const REQUEST_SPACING: Duration = Duration::from_millis(20);
+/// Requests to one host that come without that spacing after a quiet time. Ours: the first look at 50 images.
+pub const REQUEST_BURST: u32 = 200;
 /// Between two who were turned away and come back. Ours: ten a second.
 pub const TURN_SPACING: Duration = Duration::from_millis(100);
 /// Time to open a connection, TLS included. Ours.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that nobody uses is kept. Ours: the requests of one look come within it, and a peer that floods
+/// it has no longer to do so.
+pub const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(10);
 /// Time between two pieces of a body. Ours.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Each stretch of [`LEAST_PROGRESS_TIME`] has to bring so many bytes of a body, or its end. Ours: 200 bytes a second,
@@ -97,10 +131,12 @@ pub const LEAST_PROGRESS_BYTES: usize = 1_024;
 /// See [`LEAST_PROGRESS_BYTES`].
 pub const LEAST_PROGRESS_TIME: Duration = Duration::from_secs(5);
 /// Bytes of a body that take no room from the budget of [`MAX_LARGE_BODY_BYTES`]. Ours; the largest envelope seen has 11
-/// KiB, and a list of 100 signatures 40.
-pub const FREE_BODY_BYTES: usize = 64 * 1024;
+/// KiB, and a list of 80 signatures 32.
+pub const FREE_BODY_BYTES: usize = 32 * 1024;
+/// Bytes that are set aside for a body before its first one came. Ours.
+pub const FIRST_BODY_BYTES: usize = 16 * 1024;
 /// Bytes of larger bodies that are under way at once in the whole process. Ours: one blob of the largest size and one
-/// manifest; with 400 small ones beside them, all stays below 64 MiB.
+/// manifest; with 400 small ones and their windows ([`HTTP2_STREAM_WINDOW`]) beside them, all stays below 64 MiB.
 pub const MAX_LARGE_BODY_BYTES: usize = 36 * 1024 * 1024;
 /// Time for one request, its redirects and its body. Ours.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);

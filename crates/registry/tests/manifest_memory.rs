@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reading the manifest of a signature needs memory in proportion to it: at most 16 times its size and a mebibyte.
+//! Reading the manifest of a signature or of an image needs memory in proportion to it: at most 16 times its size and a mebibyte.
 
 use std::collections::BTreeMap;
 
 use peak_alloc::PeakAlloc;
 use sealwatch_fixtures::worst::{Format, families};
-use sealwatch_registry::{Algorithm, Descriptor, Digest, SignatureManifest};
+use sealwatch_registry::{Algorithm, Descriptor, Digest, ImageDocument, SignatureManifest};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -19,6 +19,11 @@ fn peak<T>(work: impl FnOnce() -> T) -> usize {
     ALLOCATOR.reset_peak_usage();
     drop(work());
     ALLOCATOR.peak_usage().saturating_sub(before)
+}
+
+fn check_document(bytes: &[u8], name: &str) {
+    let peak = peak(|| ImageDocument::parse(bytes, "application/vnd.oci.image.index.v1+json"));
+    assert!(peak <= 16 * bytes.len() + MIB, "{name}: {} bytes need {peak}", bytes.len());
 }
 
 /// One test, because there is one allocator.
@@ -38,6 +43,16 @@ fn no_manifest_needs_more_than_sixteen_times_its_size_and_a_mebibyte() {
             let bytes = (family.make)(size);
             let peak = peak(|| SignatureManifest::parse(&bytes, &subject, "application/vnd.cncf.notary.signature"));
             assert!(peak <= 16 * bytes.len() + MIB, "{}: {} bytes need {peak}", family.name, bytes.len());
+            check_document(&bytes, family.name);
         }
+    }
+    for (name, child) in [
+        ("empty children", "{}".to_owned()),
+        ("children with long members", format!(r#"{{"{}":7,"digest":"{}"}}"#, "m".repeat(30_000), "d".repeat(8_000))),
+        ("children with annotations", format!(r#"{{"annotations":{{{}"z":""}}}}"#, r#""a":"b","#.repeat(9_000))),
+    ] {
+        let many = vec![child.as_str(); (4 * MIB - 100) / (child.len() + 1)].join(",");
+        let index = format!(r#"{{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{many}]}}"#);
+        check_document(index.as_bytes(), name);
     }
 }

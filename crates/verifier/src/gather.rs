@@ -19,6 +19,7 @@ use sealwatch_registry::{
 
 use crate::{
     evidence::{Bounded, Candidate, CandidateState, Evidence, Fetched, ListKey, Subject},
+    follow::Documents,
     queue::{Flights, Hosts},
     reason::Reason,
 };
@@ -73,11 +74,12 @@ impl From<&RegistryError> for GatherError {
 /// Signatures are remembered by digest for as long as there is room; lists of signatures, and the proof that an
 /// image exists, by image and by the credentials that they were obtained with.
 pub struct Verifier<R> {
-    registry: R,
+    pub(crate) registry: R,
     lists: Bounded<ListKey, Arc<Evidence>>,
     signatures: Bounded<Digest, Fetched>,
     flights: Flights<ListKey>,
-    hosts: Hosts,
+    pub(crate) hosts: Hosts,
+    pub(crate) documents: Documents,
 }
 
 impl<R> fmt::Debug for Verifier<R> {
@@ -95,6 +97,7 @@ impl<R: Registry> Verifier<R> {
             signatures: Bounded::new(SIGNATURES),
             flights: Flights::default(),
             hosts: Hosts::new(CONCURRENT_PER_HOST),
+            documents: Documents::default(),
         }
     }
 

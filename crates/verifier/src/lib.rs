@@ -5,20 +5,27 @@
 //! image exists and which Notary Project signatures refer to it, and keeps what it learnt as [`Evidence`];
 //! [`Revocation::learn`] asks what the chains of trusted signers name about their revocation, and
 //! [`Revocation::recall`] gives it as [`Answers`]. [`judge`] is pure: evidence × trust policy document × trust stores ×
-//! answers × time → [`Verification`]. It runs again, without a request, whenever policy, trust or time changes.
+//! answers × time → [`Verification`]. [`Verifier::investigate`] and [`FollowedMatter`] are the same for all digests whose
+//! signatures count for what runs. Judging runs again, without a request, whenever policy, trust or time changes.
 //!
 //! What could not be asked is never an answer: a registry that does not reply, refuses or throttles ends as a
 //! [`GatherError`], never as "no signatures".
 
 mod evidence;
+mod follow;
 mod gather;
 mod judge;
+pub mod limits;
 mod queue;
 mod reason;
 mod revocation;
 pub mod schedule;
 
 pub use evidence::{Candidate, CandidateState, Evidence, Subject};
+pub use follow::{
+    DigestMatching, Findings, FollowedMatter, FollowedRecall, Judgement, Platforms, Question, REFERENCES_FOLLOWED,
+    Runs, Via,
+};
 pub use gather::{GatherError, Verifier};
 pub use judge::{Applied, Selection, SignatureEvidence, Verdict, Verification, judge, select};
 pub use reason::Reason;

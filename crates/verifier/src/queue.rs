@@ -9,8 +9,7 @@ use std::{
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
-/// How many hosts have a queue of their own; beyond that they share one, which is slower but bounded.
-const HOSTS: usize = 1_024;
+use crate::limits::MAX_QUEUES;
 
 /// The questions that are under way.
 pub(crate) struct Flights<K> {
@@ -68,7 +67,7 @@ impl Hosts {
     pub(crate) fn queue(&self, host: &str) -> Arc<Queue> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // The empty name is no host's: it is the queue that all hosts beyond the bound share.
-        let name = if queues.contains_key(host) || queues.len() < HOSTS { host } else { "" };
+        let name = if queues.contains_key(host) || queues.len() < MAX_QUEUES { host } else { "" };
         let queue = queues.entry(name.to_owned()).or_insert_with(|| Arc::new(Queue(Semaphore::new(self.at_once))));
         Arc::clone(queue)
     }

@@ -26,6 +26,8 @@ pub enum Reason {
     EgressRefused,
     /// The registry does not know the digest or the tag.
     ImageNotFound,
+    /// No manifest has the configuration that the node reports.
+    DigestUnresolvable,
     /// A mirror has the image without signatures, and the origin could not be asked.
     SignaturesNotMirrored,
     /// The registry served bytes that do not hash to the digest asked for.
@@ -45,6 +47,7 @@ impl Reason {
             Self::RegistryThrottled => "RegistryThrottled",
             Self::EgressRefused => "EgressRefused",
             Self::ImageNotFound => "ImageNotFound",
+            Self::DigestUnresolvable => "DigestUnresolvable",
             Self::SignaturesNotMirrored => "SignaturesNotMirrored",
             Self::DigestMismatch => "DigestMismatch",
         }

@@ -180,7 +180,7 @@ fn method_of(question: &RevocationQuestion) -> &'static str {
 /// How a request without an answer ended, in a word.
 fn label(error: &PlainError) -> &'static str {
     match error {
-        PlainError::EgressRefused { .. } => "EgressRefused",
+        PlainError::EgressRefused { .. } | PlainError::NameRefused { .. } => "EgressRefused",
         PlainError::TimeLimit { .. } => "TimedOut",
         PlainError::Status { .. } => "Status",
         PlainError::TooLarge { .. } => "TooLarge",

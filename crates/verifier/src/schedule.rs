@@ -5,14 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The shortest wait after a failed attempt.
-pub const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait after a failed attempt, unless the registry asks for more.
-pub const RETRY_MOST: Duration = Duration::from_mins(15);
-/// How long a registry may ask us to wait: a day, so that a hostile one cannot silence an image for ever.
-pub const RETRY_AFTER_MOST: Duration = Duration::from_hours(24);
-/// How far an image's period strays from the policy's interval, in percent: ±10.
-pub const JITTER_PERCENT: u64 = 10;
+use crate::limits::{JITTER_PERCENT, RETRY_AFTER_MOST, RETRY_FIRST, RETRY_MOST};
 
 /// The period of one image: `interval` ±10 %, at a place of its own within that range, so that the images of a
 /// namespace spread over time. `seed` is any number that belongs to the image.
@@ -29,6 +22,15 @@ pub fn retry(failures: u32, retry_after: Option<Duration>) -> Duration {
     let doubled = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
     let wish = retry_after.unwrap_or_default().min(RETRY_AFTER_MOST);
     doubled.min(RETRY_MOST).max(wish)
+}
+
+/// The wait of one image after its `failures`th failed attempt: [`retry`]'s `pause`, and up to 10 % more, so that images
+/// that failed together do not come back together. `seed` is any number that belongs to the image.
+pub fn spread(pause: Duration, failures: u32, seed: u64) -> Duration {
+    let reach = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) / 100 * JITTER_PERCENT;
+    // Each attempt looks at other bits, so images whose places lie together once are apart the next time.
+    let place = seed.rotate_left(failures) % reach.saturating_add(1);
+    pause.saturating_add(Duration::from_millis(place))
 }
 
 /// How long until `moment`, zero when it has passed.
@@ -55,6 +57,19 @@ mod tests {
     }
 
     #[test]
+    fn images_that_failed_together_come_back_apart_and_none_before_its_time() {
+        let pause = retry(12, None);
+        let waits: Vec<Duration> =
+            (0..1_000_u64).map(|image| spread(pause, 12, image.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        assert!(waits.iter().all(|wait| (pause..=pause.mul_f64(1.1)).contains(wait)));
+        let parts = |part: u32| {
+            let (from, to) = (pause + pause / 40 * part, pause + pause / 40 * (part + 1));
+            waits.iter().filter(|wait| (from..to).contains(wait)).count()
+        };
+        assert!((0..4).all(|part| parts(part) > 150), "{waits:?}");
+    }
+
+    #[test]
     fn a_moment_that_has_passed_is_due_at_once() {
         let now = Timestamp::from_second(1_000).expect("in range");
         let later = Timestamp::from_second(1_060).expect("in range");
@@ -76,7 +91,10 @@ mod tests {
         #[test]
         fn no_interval_and_no_failure_count_is_too_large(seconds: u64, seed: u64, failures: u32, wish: u64) {
             period(Duration::from_secs(seconds), seed);
-            prop_assert!(retry(failures, Some(Duration::from_secs(wish))) <= RETRY_AFTER_MOST);
+            let pause = retry(failures, Some(Duration::from_secs(wish)));
+            prop_assert!(pause <= RETRY_AFTER_MOST);
+            let spread = spread(pause, failures, seed);
+            prop_assert!(spread >= pause && spread <= pause.mul_f64(1.1) + Duration::from_millis(1));
         }
     }
 }

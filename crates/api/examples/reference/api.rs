@@ -16,8 +16,7 @@ the same texts. What the fields are for is told in [trust-policy.md](trust-polic
 what the reasons mean in [reasons.md](reasons.md). `[]` stands for each entry of a list, `{}` for each value of a map.
 
 A field that stands here is accepted by the API server. Some of them this version of the operator does not support yet,
-and says so instead of ignoring them: `digestMatching: FollowIndex` (condition `Stalled`), and `secretKeyRef`,
-`clusterTrustBundle` and `sha256` of a certificate source (reason `TrustStoreUnavailable`).
+and says so instead of ignoring them: `secretKeyRef`, `clusterTrustBundle` and `sha256` of a certificate source (reason `TrustStoreUnavailable`).
 ";
 
 /// What a definition says of one field.

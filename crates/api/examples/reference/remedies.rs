@@ -153,8 +153,8 @@ const VERDICTS: &[(Reason, &str)] = &[
     ),
     (
         Reason::DigestUnresolvable,
-        "Let the node pull the image from a registry instead of loading it from a file; this version does not look for \
-         the manifest behind an image configuration. In an ImageVerification written by hand, correct `spec.image` or \
+        "The message says what was looked at. Push the very image that was loaded under the reference that the pod has, or \
+         let the node pull the one that is there. In an ImageVerification written by hand, correct `spec.image` or \
          `spec.digest` by making a new one: its spec cannot be changed.",
     ),
     (

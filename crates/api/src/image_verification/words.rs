@@ -49,9 +49,9 @@ vocabulary! {
     pub enum SignedVia {
         /// It is the digest that the kubelet reports.
         Exact = "Exact",
-        /// The kubelet reports an index, and it is a manifest in it.
+        /// The kubelet reports an index, and it is a manifest in it; or a configuration, and it is the manifest of that.
         PlatformManifest = "PlatformManifest",
-        /// The kubelet reports a manifest, and it is the index that lists it.
+        /// It is an index that the pod names, and lists the manifest that runs.
         Index = "Index",
     }
 }

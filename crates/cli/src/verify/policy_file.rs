@@ -10,7 +10,7 @@ use std::{
 
 use sealwatch_operator::{load_revocation_lists, load_trust_stores, policy::Policy as Loaded, trust_store};
 use sealwatch_verifier::{
-    BroughtLists,
+    BroughtLists, DigestMatching,
     notation::{
         MAX_BROUGHT_CRLS, RevocationList, Statement, TrustPolicyDocument, TrustStoreRef, TrustStoreType, TrustStores,
     },
@@ -33,6 +33,8 @@ pub(super) struct Policy {
     pub(super) stores: TrustStores,
     /// The revocation lists that the user brought, all of which can be read.
     pub(super) brought: BroughtLists,
+    /// Whose signatures count for a digest.
+    pub(super) matching: DigestMatching,
     /// What the file says and this command does not do, one sentence each.
     pub(super) warnings: Vec<String>,
     /// The flag and file that the stores were read from, for messages.
@@ -71,7 +73,8 @@ impl Policy {
             let why = "spec.imagePullSecrets are not read; credentials come from the file given by --registries";
             warnings.push(format!("{source}: {why}"));
         }
-        Ok(Self { document: loaded.document?, stores: loaded.stores.stores.clone(), brought, warnings, source })
+        let (stores, matching) = (loaded.stores.stores.clone(), loaded.matching);
+        Ok(Self { document: loaded.document?, stores, brought, matching, warnings, source })
     }
 
     /// A trustpolicy.json has its stores elsewhere.
@@ -82,7 +85,8 @@ impl Policy {
                 "a trustpolicy.json needs --trust-store DIR, the folder truststore/x509 of notation's configuration";
             stores.insert_unavailable(reference.clone(), why);
         }
-        Self { document, stores, brought: BroughtLists::default(), warnings: Vec::new(), source }
+        let (brought, matching) = (BroughtLists::default(), DigestMatching::Exact);
+        Self { document, stores, brought, matching, warnings: Vec::new(), source }
     }
 
     /// Stores in a folder take the place of those in a `TrustPolicy`.

@@ -122,3 +122,18 @@ proptest! {
         prop_assert!(!name.starts_with('-') && !name.ends_with('-'), "{}", name);
     }
 }
+
+#[test]
+fn an_image_without_a_digest_has_an_object_whose_tag_is_resolved() {
+    let key = ImageKey { repository: "registry.example/data".into(), digest: RunningDigest::Tag("1".into()) };
+    let mut images = running(&[]);
+    let references = ["registry.example/data:1".to_owned()].into();
+    images.images.insert(key.clone(), RunningImage { references, ..RunningImage::default() });
+    let plan = plan(&policy(), &discovered("p", &images), &[], &mut BTreeMap::new(), Duration::ZERO, Instant::now());
+    let [made] = &plan.create[..] else { panic!("{plan:?}") };
+    assert_eq!((made.spec.image.as_str(), &made.spec.digest), ("registry.example/data:1", &None));
+    assert_eq!(made.name_any(), name_of("p", &key));
+    assert!(made.name_any().starts_with("data-tag-"), "{}", made.name_any());
+    let other = ImageKey { digest: RunningDigest::Tag("2".into()), ..key.clone() };
+    assert_ne!(name_of("p", &other), name_of("p", &key));
+}

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use sealwatch_api::{ImageVerification, Reason};
 use sealwatch_registry::{Digest, Reference};
-use sealwatch_verifier::{self as verifier, Selection, schedule};
+use sealwatch_verifier::{self as verifier, DigestMatching, Platforms, Runs, Selection, schedule};
 
-use super::memory::{JudgedBy, Looks, Request, seed};
+use super::memory::{Framing, JudgedBy, Looks, Request, seed};
 use crate::{
-    discover::Found,
+    discover::{self, Found},
     policy::{Policy, requested_at},
-    running::RunningDigest,
+    running::{ImageKey, RunningDigest},
     status::image::Conclusion,
 };
 
@@ -36,8 +36,12 @@ pub struct ParsedCase<'a> {
     pub(super) found: Option<&'a Found>,
     /// Where it is looked up, or why it cannot be.
     pub reference: Result<Reference, Box<Conclusion>>,
-    /// The digest, where the object names one.
-    pub digest: Option<Digest>,
+    /// What runs; `None` where a tag says what to look at.
+    pub runs: Option<Runs>,
+    /// The references by which the pods name it, or the one of the object.
+    pub references: Vec<Reference>,
+    /// The platforms of the nodes that run it.
+    pub platforms: Platforms,
     /// Whether the operator made the object.
     pub ours: bool,
     /// Whether a registry is asked about it at all.
@@ -52,23 +56,69 @@ impl<'a> Case<'a> {
     /// Reads what was written.
     pub(super) fn parse(self) -> ParsedCase<'a> {
         let parsed = self.reference();
-        let digest = self.image.spec.digest.as_ref().and_then(|digest| digest.parse().ok());
+        let runs = self.runs();
+        let references = self.references(&parsed);
+        let platforms = self.found.map_or(Platforms::Unknown, |found| found.running.platforms());
         let asks = match (&parsed, &self.policy.document) {
             (Ok(reference), Ok(document)) => {
-                matches!(verifier::select(document, reference.repository()), Selection::Judge(_))
+                // What no longer runs is not looked at: where it ran is forgotten, and its object goes soon.
+                (self.found.is_some() || !self.ours)
+                    && matches!(verifier::select(document, reference.repository()), Selection::Judge(_))
             }
             _ => false,
         };
         ParsedCase {
             policy: self.policy,
             found: self.found,
+            request: Request {
+                image: requested_at(self.image),
+                policy: self.policy.requested_at.clone(),
+                framing: self.framing(runs.as_ref(), &references, &platforms),
+            },
             reference: parsed,
-            digest,
+            runs,
+            references,
+            platforms,
             ours: self.ours,
             asks,
-            request: Request { image: requested_at(self.image), policy: self.policy.requested_at.clone() },
             name: self.image.name_any(),
         }
+    }
+
+    /// The clearest name of what runs.
+    fn runs(&self) -> Option<Runs> {
+        match self.found.map(|found| &found.key.digest) {
+            Some(RunningDigest::Manifest(digest)) => Some(Runs::Digest(digest.clone())),
+            Some(RunningDigest::Config(digest)) => Some(Runs::Config(digest.clone())),
+            Some(RunningDigest::Tag(_) | RunningDigest::Unreadable(_)) => None,
+            None => self.image.spec.digest.as_ref().and_then(|digest| digest.parse().ok()).map(Runs::Digest),
+        }
+    }
+
+    fn references(&self, own: &Result<Reference, Box<Conclusion>>) -> Vec<Reference> {
+        match self.found {
+            Some(found) => found.running.references.iter().filter_map(|text| text.parse().ok()).collect(),
+            None => own.iter().cloned().collect(),
+        }
+    }
+
+    /// What else than the digest decides what is looked at; `None` where nothing does.
+    fn framing(&self, runs: Option<&Runs>, references: &[Reference], platforms: &Platforms) -> Option<Framing> {
+        let matching = self.policy.matching;
+        let by_itself = matching == DigestMatching::Exact && !matches!(runs, Some(Runs::Config(_)));
+        let framing = || Framing { matching, references: references.to_vec(), platforms: platforms.clone() };
+        (!by_itself).then(framing)
+    }
+
+    /// Whether the object was made for an image of which no digest is reported.
+    fn is_tag(&self) -> bool {
+        let reference = self.image.spec.image.parse::<Reference>().ok();
+        let tag = reference.as_ref().and_then(|reference| Some((reference, reference.tag()?.to_owned())));
+        let key = tag.map(|(reference, tag)| ImageKey {
+            repository: reference.repository().to_string(),
+            digest: RunningDigest::Tag(tag),
+        });
+        key.is_some_and(|key| discover::name_of(&self.policy.name, &key) == self.image.name_any())
     }
 
     fn reference(&self) -> Result<Reference, Box<Conclusion>> {
@@ -79,21 +129,14 @@ impl<'a> Case<'a> {
         let spec = &self.image.spec;
         if let Some(found) = self.found {
             match &found.key.digest {
-                RunningDigest::Manifest(_) => {}
-                RunningDigest::Config(digest) => {
-                    let message = format!(
-                        "the node reports only the image configuration {digest}, as for an image that was loaded from a \
-                         file; this version does not look for the manifest that it belongs to"
-                    );
-                    return Err(unresolvable(message, false));
-                }
+                RunningDigest::Manifest(_) | RunningDigest::Config(_) | RunningDigest::Tag(_) => {}
                 RunningDigest::Unreadable(text) => {
                     let message = format!("status.containerStatuses[].imageID is {text:?}, which names no digest");
                     return Err(unresolvable(message, false));
                 }
             }
         }
-        if self.found.is_none() && self.ours && spec.digest.is_none() {
+        if self.found.is_none() && self.ours && spec.digest.is_none() && !self.is_tag() {
             return Err(unresolvable("the node reported no readable digest for this image".into(), false));
         }
         let reference: Reference = spec

@@ -4,10 +4,15 @@
 use jiff::Timestamp;
 use sealwatch_api::{ExpiryKind, Reason, Verdict, condition::Circumstance};
 use sealwatch_registry::{Digest, Reference, Repository};
-use sealwatch_verifier::{self as verifier, BroughtLists, Evidence, Recalled, Selection, Verification};
+use sealwatch_verifier::{
+    self as verifier, BroughtLists, DigestMatching, Findings, FollowedMatter, FollowedRecall, Selection, Verification,
+};
 
 use super::{case::ParsedCase, memory::Looks};
-use crate::status::{Trouble, image::Conclusion, policy::Expiry};
+use crate::{
+    running::RunningDigest,
+    status::{Trouble, image::Conclusion, policy::Expiry},
+};
 
 /// A conclusion with what else follows from the same evidence.
 pub(super) struct Judged {
@@ -32,15 +37,15 @@ impl Judged {
 }
 
 /// From what is known to a conclusion. Pure.
-pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, recalled: &Recalled, now: Timestamp) -> Judged {
+pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, recalled: &FollowedRecall, now: Timestamp) -> Judged {
     let mut judged = match (&case.policy.document, &case.reference) {
         (Err(rule), _) => Judged::plain(Conclusion::plain(Reason::TrustPolicyInvalid, rule.clone())),
         (_, Err(conclusion)) => Judged::plain(Conclusion::clone(conclusion)),
         (Ok(document), Ok(reference)) => match verifier::select(document, reference.repository()) {
             Selection::NoStatement => judged_alone(&Verification::no_statement(reference.repository()), case, now),
             Selection::Skip(statement) => judged_alone(&Verification::skipped(statement), case, now),
-            Selection::Judge(_) => match &looks.evidence {
-                Some(evidence) => judged_by(evidence, case, reference.repository(), (looks, recalled), now),
+            Selection::Judge(_) => match looks.findings.as_ref().filter(|findings| say_enough(findings, case)) {
+                Some(findings) => judged_by(findings, case, reference.repository(), (looks, recalled), now),
                 None => Judged::plain(without_evidence(looks)),
             },
         },
@@ -67,6 +72,11 @@ fn judged_alone(verification: &Verification, case: &ParsedCase<'_>, now: Timesta
     Judged::plain(Conclusion::of(verification, case.policy, None, Some(now)))
 }
 
+/// Whether everything was looked at that runs now: on a node of a further platform it may be another manifest.
+fn say_enough(findings: &Findings, case: &ParsedCase<'_>) -> bool {
+    !case.asks || case.policy.matching == DigestMatching::Exact || findings.cover(&case.platforms)
+}
+
 fn without_evidence(looks: &Looks) -> Conclusion {
     match &looks.error {
         Some(error) => Conclusion {
@@ -78,22 +88,27 @@ fn without_evidence(looks: &Looks) -> Conclusion {
 }
 
 fn judged_by(
-    evidence: &Evidence,
+    findings: &Findings,
     case: &ParsedCase<'_>,
     repository: &Repository,
-    (looks, recalled): (&Looks, &Recalled),
+    (looks, recalled): (&Looks, &FollowedRecall),
     now: Timestamp,
 ) -> Judged {
     let policy = case.policy;
     let Ok(document) = &policy.document else { return Judged::plain(without_evidence(looks)) };
-    let digest = evidence.image.digest.to_string();
+    let matching = policy.matching;
+    let gathered_at = findings.gathered_at(matching);
     // Complete is evidence only with fresh word about revocation.
     let kept = recalled.kept.as_ref();
-    let checked_at = kept.map_or(evidence.gathered_at, |kept| kept.fetched.min(evidence.gathered_at));
+    let checked_at = kept.map_or(gathered_at, |kept| kept.fetched.min(gathered_at));
     let stale_at = checked_at.checked_add(policy.stale_after).ok();
-    let verification = verifier::judge(repository, evidence, document, &policy.stores.stores, &recalled.answers, now);
-    let mut conclusion = Conclusion::of(&verification, policy, Some(&digest), Some(checked_at));
-    if let Some(note) = pinned_elsewhere(case, &evidence.image.digest) {
+    let (stores, brought) = (&policy.stores.stores, &*policy.brought);
+    let judgement = FollowedMatter { repository, findings, matching, document, stores, brought }.judge(recalled, now);
+    let verification = &judgement.verification;
+    let about = (&judgement.verified_digest, judgement.via);
+    let mut conclusion = Conclusion::of(verification, policy, Some(about), Some(checked_at));
+    for note in [pinned_elsewhere(case, &judgement.verified_digest), tag_resolved(case, findings)].into_iter().flatten()
+    {
         conclusion.message.push_str(&note);
     }
     let trouble = looks.error.as_ref().map(|error| (error.reason, error.message.clone()));
@@ -108,17 +123,28 @@ fn judged_by(
         conclusion.reason = Reason::Stale;
     }
     let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
-    let expiry = (conclusion.verdict() == Verdict::Verified).then(|| expiry(&verification, &policy.brought)).flatten();
+    let rests_on = std::iter::once(verification).chain(&judgement.others);
+    let ends = rests_on.filter_map(|verification| expiry(verification, &policy.brought));
+    let expiry = if conclusion.verdict() == Verdict::Verified { ends.min() } else { None };
     Judged { conclusion, next_change, expiry, handled: None }
 }
 
-/// What to say where the pods pin another digest than the one that runs.
-fn pinned_elsewhere(case: &ParsedCase<'_>, running: &Digest) -> Option<String> {
-    let references = case.found.into_iter().flat_map(|found| &found.running.references);
+/// What to say where the pods pin another digest than the one that runs, or than an index that lists it.
+fn pinned_elsewhere(case: &ParsedCase<'_>, verified: &Digest) -> Option<String> {
+    let found = case.found?;
+    let RunningDigest::Manifest(running) = &found.key.digest else { return None };
+    let references = found.running.references.iter();
     let mut pinned = references.filter_map(|reference| reference.parse::<Reference>().ok()?.digest().cloned());
     pinned
-        .find(|pinned| pinned != running)
-        .map(|pinned| format!("; the pod pins {pinned}, and the digest above is what runs"))
+        .find(|pinned| pinned != running && pinned != verified)
+        .map(|pinned| format!("; the pod pins {pinned}, and what runs is {running}"))
+}
+
+/// What to say where nobody reports what is mounted.
+fn tag_resolved(case: &ParsedCase<'_>, findings: &Findings) -> Option<String> {
+    let RunningDigest::Tag(tag) = &case.found?.key.digest else { return None };
+    let digest = &findings.running().digest;
+    Some(format!("; tag-resolved: the node does not report which image is mounted, and {tag:?} names {digest} now"))
 }
 
 /// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that

@@ -14,12 +14,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
-use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{Evidence, Freshness, GatherError, Matter, Subject};
+use sealwatch_registry::{Credentials, Reference};
+use sealwatch_verifier::{Findings, FollowedMatter, Freshness, GatherError, Platforms, Question, Runs};
 
 use super::{
     ParsedCase,
-    memory::{LookError, Request, Shared, lock},
+    memory::{LookError, Shared, lock},
 };
 use crate::{context::Context, metrics::GatherLabels, policy::Policy};
 
@@ -34,14 +34,16 @@ const SECRETS_MOST: usize = 16;
 struct Look {
     namespace: String,
     reference: Reference,
-    digest: Option<Digest>,
+    runs: Option<Runs>,
+    references: Vec<Reference>,
+    platforms: Platforms,
     pull_secrets: Vec<String>,
     /// Whether a person wrote the object: what the operator itself may pull is not for them to look into.
     by_hand: bool,
     max_age: Duration,
     policy: Arc<Policy>,
     /// What was known before.
-    known: Option<Arc<Evidence>>,
+    known: Option<Arc<Findings>>,
     /// Since when nobody has asked afresh, for whoever asks for that.
     since: Option<Instant>,
 }
@@ -68,15 +70,17 @@ pub fn start(
     let asked = case.request.clone();
     let (handled, known) = {
         let looks = &lock(memory).looks;
-        (looks.handled.clone(), looks.evidence.clone())
+        (looks.handled.clone(), looks.findings.clone())
     };
-    let requested = handled != asked && asked != Request::default();
+    let requested = asked.asks_afresh(&handled);
     let by_policy = handled.image == asked.image;
     let interval = case.policy.interval;
     let look = Look {
         namespace: case.policy.namespace.clone(),
         reference,
-        digest: case.digest.clone(),
+        runs: case.runs.clone(),
+        references: case.references.clone(),
+        platforms: case.platforms.clone(),
         pull_secrets: case.pull_secrets(),
         by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
@@ -124,32 +128,52 @@ fn failed(message: &str) -> LookError {
 }
 
 impl Look {
-    async fn run(&self, context: &Context) -> Result<Arc<Evidence>, LookError> {
+    async fn run(&self, context: &Context) -> Result<Arc<Findings>, LookError> {
         let credentials = self.credentials(&context.client).await?;
         let repository = self.reference.repository();
-        let pinned = self.digest.clone().or_else(|| self.reference.digest().cloned());
-        let digest = match (pinned, self.reference.tag()) {
-            (Some(digest), _) => digest,
-            (None, Some(tag)) => context.verifier.resolve(repository, tag, &credentials).await.map_err(look_error)?,
+        let pinned = self.runs.clone().or_else(|| self.reference.digest().cloned().map(Runs::Digest));
+        let runs = match (pinned, self.reference.tag()) {
+            (Some(runs), _) => runs,
+            (None, Some(tag)) => {
+                let digest = context.verifier.resolve(repository, tag, &credentials).await;
+                Runs::Digest(digest.map_err(look_error)?)
+            }
             (None, None) => return Err(failed("the image names neither tag nor digest")),
         };
-        let subject = Subject { repository: repository.clone(), digest };
-        let gathered = context.verifier.gather(&subject, &credentials, self.max_age, Timestamp::now()).await;
-        gathered.map_err(look_error)
+        let question = Question {
+            repository: repository.clone(),
+            runs,
+            references: self.references.clone(),
+            matching: self.policy.matching,
+            platforms: self.platforms.clone(),
+        };
+        let found = context.verifier.investigate(&question, &credentials, self.max_age, Timestamp::now()).await;
+        found.map(Arc::new).map_err(|error| self.explained(look_error(error)))
+    }
+
+    /// A digest that a node reports and the registry does not have came to the node in some other way.
+    fn explained(&self, error: LookError) -> LookError {
+        if self.by_hand || error.reason != Reason::ImageNotFound {
+            return error;
+        }
+        let hint = "if the image was not deleted there, it was loaded from a file, or pulled from a mirror that made its \
+                    manifest anew: name that mirror to the operator, or have the node pull again";
+        LookError { message: format!("{}; {hint}", error.message), ..error }
     }
 
     /// Asks about revocation. What fails or takes too long is found missing when it is judged.
-    async fn learn_guarded(&self, context: &Context, evidence: Option<&Arc<Evidence>>) {
-        let (Some(evidence), Ok(document)) = (evidence, &self.policy.document) else { return };
-        let matter = Matter {
+    async fn learn_guarded(&self, context: &Context, findings: Option<&Arc<Findings>>) {
+        let (Some(findings), Ok(document)) = (findings, &self.policy.document) else { return };
+        let matter = FollowedMatter {
             repository: self.reference.repository(),
-            evidence,
+            findings,
+            matching: self.policy.matching,
             document,
             stores: &self.policy.stores.stores,
             brought: &self.policy.brought,
         };
         let freshness = Freshness { interval: self.policy.interval, since: self.since };
-        let learn = AssertUnwindSafe(context.revocation.learn(&matter, freshness)).catch_unwind();
+        let learn = AssertUnwindSafe(matter.learn(&context.revocation, freshness)).catch_unwind();
         if !matches!(tokio::time::timeout(LEARN_MOST, learn).await, Ok(Ok(()))) {
             let repository = self.reference.repository();
             tracing::warn!(%repository, "not everything about revocation could be asked in time; see the status");

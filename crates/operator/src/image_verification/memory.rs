@@ -10,7 +10,8 @@ use std::{
 
 use kube::runtime::reflector::ObjectRef;
 use sealwatch_api::{ImageVerification, ImageVerificationStatus, Reason};
-use sealwatch_verifier::{Evidence, schedule};
+use sealwatch_registry::Reference;
+use sealwatch_verifier::{DigestMatching, Findings, Platforms, schedule};
 
 use crate::{config_maps::Key, status::policy::ImageResult};
 
@@ -32,22 +33,45 @@ pub struct LookError {
     pub retry_after: Option<Duration>,
 }
 
-/// What asks for a fresh look: the annotation of the image, and that of its policy.
+/// What decides, beside the digest that runs, what is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Framing {
+    /// Whose signatures count.
+    pub matching: DigestMatching,
+    /// How the pods name the image.
+    pub references: Vec<Reference>,
+    /// Where it runs.
+    pub platforms: Platforms,
+}
+
+/// What asks for a look: the annotation of the image, that of its policy, and that something else is to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The annotation of the `ImageVerification`.
     pub image: Option<String>,
     /// The annotation of the `TrustPolicy`.
     pub policy: Option<String>,
+    /// What is looked at, where not the digest that runs alone.
+    pub framing: Option<Framing>,
+}
+
+impl Request {
+    /// Whether somebody asks for more than what is known, beside what `handled` answered.
+    pub fn asks_afresh(&self, handled: &Self) -> bool {
+        let annotations = |request: &Self| (request.image.clone(), request.policy.clone());
+        annotations(self) != annotations(handled) && annotations(self) != (None, None)
+    }
 }
 
 /// The looks at one image: when, how they went, and what they brought.
 #[derive(Clone, Debug, Default)]
 pub struct Looks {
+    /// A number that belongs to the image, for its place within the jitter.
+    pub seed: u64,
     /// Whether one is under way.
     pub in_flight: bool,
-    /// The evidence of the last one that succeeded.
-    pub evidence: Option<Arc<Evidence>>,
+    /// What the last one found that succeeded.
+    pub findings: Option<Arc<Findings>>,
     /// How the last one failed, if it did.
     pub error: Option<LookError>,
     /// How many failed in a row.
@@ -90,27 +114,31 @@ impl Looks {
         self.learnt = Some((now, policy));
     }
 
+    fn spread(&self, pause: Duration) -> Duration {
+        schedule::spread(pause, self.failures, self.seed)
+    }
+
     /// Takes in how a look went.
-    pub fn ended(&mut self, outcome: Result<Arc<Evidence>, LookError>, asked: Request, generation: i64, now: Instant) {
+    pub fn ended(&mut self, outcome: Result<Arc<Findings>, LookError>, asked: Request, generation: i64, now: Instant) {
         self.in_flight = false;
         self.handled = asked;
         self.generation = generation;
         self.ended = Some(now);
         self.pause = match outcome {
-            Ok(evidence) => {
-                let partial = evidence.is_partial();
-                self.evidence = Some(evidence);
+            Ok(findings) => {
+                let partial = findings.is_partial();
+                self.findings = Some(findings);
                 self.error = None;
                 self.failures = if partial { self.failures.saturating_add(1) } else { 0 };
-                partial.then(|| schedule::retry(self.failures, None))
+                partial.then(|| self.spread(schedule::retry(self.failures, None)))
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 if error.reason == Reason::ImageNotFound {
                     // The registry has answered: what was known of the image there no longer holds.
-                    self.evidence = None;
+                    self.findings = None;
                 }
-                let pause = schedule::retry(self.failures, error.retry_after);
+                let pause = self.spread(schedule::retry(self.failures, error.retry_after));
                 self.error = Some(error);
                 Some(pause)
             }
@@ -157,7 +185,8 @@ impl Images {
         let mut memories = self.memories();
         let known = memories.get(image).filter(|memory| lock(memory).uid == uid).cloned();
         known.unwrap_or_else(|| {
-            let memory = Shared::new(Mutex::new(Memory { uid: uid.to_owned(), ..Memory::default() }));
+            let looks = Looks { seed: seed(&image.name), ..Looks::default() };
+            let memory = Shared::new(Mutex::new(Memory { uid: uid.to_owned(), looks, ..Memory::default() }));
             // Its uid and everything else in the key is what identifies it; only the name part is compared.
             memories.insert(bare(image), Arc::clone(&memory));
             memory

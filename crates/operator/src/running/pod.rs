@@ -34,6 +34,26 @@ pub struct SlimPodSpec {
     pub init_containers: Vec<SlimContainer>,
     /// Debug containers.
     pub ephemeral_containers: Vec<SlimContainer>,
+    /// Volumes; those with images count.
+    pub volumes: Vec<SlimVolume>,
+}
+
+/// A volume as its author wrote it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlimVolume {
+    /// Unique within the pod.
+    pub name: String,
+    /// Set if its content is an image.
+    pub image: Option<SlimVolumeImage>,
+}
+
+/// The image that is a volume's content.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlimVolumeImage {
+    /// The image reference.
+    pub reference: String,
 }
 
 /// The name of a secret in the pod's namespace.
@@ -83,6 +103,34 @@ pub struct SlimContainerStatus {
     pub image_id: String,
     /// Waiting, running or terminated.
     pub state: SlimContainerState,
+    /// What is mounted.
+    pub volume_mounts: Vec<SlimVolumeMountStatus>,
+}
+
+/// What a kubelet reports of one mounted volume.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SlimVolumeMountStatus {
+    /// The volume's name.
+    pub name: String,
+    /// More about it; only with the feature gate `ImageVolumeWithDigest` (KEP-5365).
+    pub volume_status: SlimVolumeStatus,
+}
+
+/// More about a mounted volume.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlimVolumeStatus {
+    /// Set if its content is an image.
+    pub image: Option<SlimVolumeImageStatus>,
+}
+
+/// Which image is mounted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SlimVolumeImageStatus {
+    /// Its digest, in the forms of `imageID`.
+    pub image_ref: String,
 }
 
 /// A container's state; only an end matters here.

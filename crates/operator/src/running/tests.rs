@@ -307,3 +307,138 @@ proptest! {
         prop_assert_eq!(index.images("aio", |_| true, now()).images.len(), usize::from(index.pod_count() == 1));
     }
 }
+
+fn node(name: &str, os: &str, architecture: &str) -> (String, Option<Platform>) {
+    let node = json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/arch": "wrong"}},
+        "status": {"nodeInfo": {"operatingSystem": os, "architecture": architecture, "kubeletVersion": "v1"}},
+    });
+    let node: node::SlimNode = serde_json::from_value(node).expect("a node as an API server sends it");
+    (name.to_owned(), node.platform())
+}
+
+fn on(mut pod: SlimPod, node: Option<&str>) -> SlimPod {
+    pod.spec.node_name = node.map(str::to_owned);
+    pod
+}
+
+fn platforms(index: &RunningIndex) -> String {
+    let images = index.images("aio", |_| true, now());
+    images.images.values().map(|image| image.platforms().to_string()).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn the_platforms_of_an_image_are_those_of_all_nodes_that_run_it_or_unknown() {
+    let mut index = RunningIndex::default();
+    let image_id = format!("registry.example/app@{DIGEST_A}");
+    index.apply(&on(pod("1", "a", "registry.example/app", &image_id), Some("n1")));
+    assert!(platforms(&index).contains("not known"), "{}", platforms(&index));
+    let (name, platform) = node("n1", "linux", "amd64");
+    assert_eq!(index.apply_node(&name, platform.clone()), ["aio".to_owned()].into());
+    assert_eq!(index.apply_node(&name, platform), BTreeSet::new(), "a heartbeat is no news");
+    assert_eq!(platforms(&index), "linux/amd64");
+    index.apply(&on(pod("2", "b", "registry.example/app", &image_id), Some("n2")));
+    assert!(platforms(&index).contains("not known"), "one node is not known");
+    let (name, platform) = node("n2", "linux", "arm64");
+    index.apply_node(&name, platform);
+    assert_eq!(platforms(&index), "linux/amd64, linux/arm64");
+    index.apply(&on(pod("3", "c", "registry.example/app", &image_id), None));
+    assert!(platforms(&index).contains("not known"), "a pod without a node");
+}
+
+#[test]
+fn a_node_that_is_gone_or_tells_no_platform_is_not_known() {
+    let mut index = RunningIndex::default();
+    index.apply(&on(pod("1", "a", "registry.example/app", &format!("x/app@{DIGEST_A}")), Some("n1")));
+    for gone in [node("n1", "", ""), node("n1", "li nux", "amd64"), ("n1".to_owned(), None)] {
+        let (name, platform) = node("n1", "windows", "amd64");
+        index.apply_node(&name, platform);
+        assert_eq!(platforms(&index), "windows/amd64");
+        index.apply_node(&gone.0, gone.1);
+        assert!(platforms(&index).contains("not known"));
+    }
+    let (name, platform) = node("n1", "linux", "amd64");
+    index.apply_node(&name, platform);
+    index.node_list_begins();
+    let (other, platform) = node("n2", "linux", "amd64");
+    assert_eq!(index.apply_node(&other, platform), BTreeSet::new(), "no pod runs there");
+    assert_eq!(index.node_list_ends(), ["aio".to_owned()].into());
+    assert!(platforms(&index).contains("not known"));
+}
+
+/// A pod with one container and these volumes; `reported` is the status of its mounts.
+fn with_volumes(volumes: &Value, reported: &Value) -> SlimPod {
+    slim(json!({
+        "metadata": {"namespace": "aio", "name": "pod", "uid": "1"},
+        "spec": {"nodeName": "edge", "containers": [{"name": "main", "image": "registry.example/app"}], "volumes": volumes},
+        "status": {"phase": "Running", "containerStatuses": [{
+            "name": "main", "image": "x", "imageID": format!("registry.example/app@{DIGEST_A}"),
+            "state": {"running": {}}, "volumeMounts": reported,
+        }]},
+    }))
+}
+
+fn volumes(pod: &SlimPod) -> Vec<String> {
+    let mut index = RunningIndex::default();
+    index.apply(pod);
+    let found = index.images("aio", |_| true, now());
+    assert_eq!((found.pods, found.containers), (1, 1), "a volume is no container");
+    let containers = found.images.values().flat_map(|image| &image.containers).map(|(_, container)| container);
+    let volumes = containers.filter(|container| container.kind == ContainerKind::Volume);
+    volumes.map(|volume| format!("{} {}", volume.name, volume.image)).collect()
+}
+
+/// KEP-5365 names the field.
+#[test]
+fn an_image_volume_is_what_the_kubelet_reports() {
+    let written = json!([
+        {"name": "data", "image": {"reference": "registry.example/data:1", "pullPolicy": "Always"}},
+        {"name": "other", "emptyDir": {}},
+    ]);
+    let reported = json!([
+        {"name": "other", "mountPath": "/o"},
+        {"name": "data", "mountPath": "/d", "readOnly": true,
+         "volumeStatus": {"image": {"imageRef": format!("docker.io/library/data@{DIGEST_B}")}}},
+        {"name": "data", "mountPath": "/e",
+         "volumeStatus": {"image": {"imageRef": format!("registry.example/data@{DIGEST_B}")}}},
+    ]);
+    assert_eq!(volumes(&with_volumes(&written, &reported)), [format!("data registry.example/data@{DIGEST_B}")]);
+    let config = json!([{"name": "data", "mountPath": "/d", "volumeStatus": {"image": {"imageRef": DIGEST_B}}}]);
+    let mut index = RunningIndex::default();
+    index.apply(&with_volumes(&written, &config));
+    let found = index.images("aio", |_| true, now());
+    assert!(found.images.keys().any(|image| matches!(image.digest, RunningDigest::Config(_))), "{found:?}");
+}
+
+#[test]
+fn an_image_volume_of_which_no_digest_is_reported_is_what_its_reference_names() {
+    let written = |reference: &str| json!([{"name": "data", "image": {"reference": reference}}]);
+    let unreported = json!([{"name": "data", "mountPath": "/d"}]);
+    for (reference, expected) in [
+        (format!("registry.example/data@{DIGEST_B}"), format!("data registry.example/data@{DIGEST_B}")),
+        ("registry.example/data:1".to_owned(), "data registry.example/data@1".to_owned()),
+        ("data".to_owned(), "data docker.io/library/data@latest".to_owned()),
+        ("::no reference::".to_owned(), "data ::no reference::@::no reference::".to_owned()),
+    ] {
+        assert_eq!(volumes(&with_volumes(&written(&reference), &unreported)), [expected], "{reference}");
+    }
+    assert_eq!(volumes(&with_volumes(&written(""), &unreported)), [""; 0]);
+}
+
+#[test]
+fn an_image_volume_counts_once_a_container_of_its_pod_runs() {
+    let written = json!([{"name": "data", "image": {"reference": "registry.example/data:1"}}]);
+    let mut pod = with_volumes(&written, &json!([]));
+    pod.status.container_statuses[0].image_id = String::new();
+    assert_eq!(RunningIndex::default().apply(&pod), None);
+}
+
+/// Case 16: the API server shows them as mirror pods.
+#[test]
+fn a_static_pod_is_found_as_any_other() {
+    let mut mirror = pod("1", "etcd-edge", "registry.example/etcd:3", &format!("registry.example/etcd@{DIGEST_A}"));
+    mirror.metadata.annotations = Some([("kubernetes.io/config.mirror".to_owned(), "hash".to_owned())].into());
+    let mut index = RunningIndex::default();
+    index.apply(&mirror);
+    assert_eq!(images(&index), [format!("registry.example/etcd@{DIGEST_A}")]);
+}

@@ -9,11 +9,12 @@ use sealwatch_api::{
     ImageVerificationStatus, Reason, RevocationEvidence, RevocationMethod, Running, RunningContainer, Signature,
     SignedVia, Signer, Transition, Verdict, Vocabulary as _, Word,
     condition::Circumstance,
-    image_verification::status::{CONTAINERS_MAX, REFERENCES_MAX, TRANSITIONS_MAX},
+    image_verification::status::{CONTAINERS_MAX, PLATFORMS_MAX, REFERENCES_MAX, TRANSITIONS_MAX},
     text::{CHECK_MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES, SUPPLIED_TEXT_MAX_BYTES, clip},
 };
 use sealwatch_notation::{self as notation, Actions, Certificate};
-use sealwatch_verifier::{Applied, SignatureEvidence, Verification};
+use sealwatch_registry::Digest;
+use sealwatch_verifier::{Applied, SignatureEvidence, Verification, Via};
 
 use super::{Trouble, Wanted, conditions, time};
 use crate::{
@@ -65,11 +66,11 @@ impl Conclusion {
         }
     }
 
-    /// The conclusion that a verification is.
+    /// The conclusion that a verification is, about that digest.
     pub fn of(
         verification: &Verification,
         policy: &Policy,
-        digest: Option<&str>,
+        about: Option<(&Digest, Via)>,
         last_verified: Option<Timestamp>,
     ) -> Self {
         let reason = Reason::parse(verification.reason.as_str()).unwrap_or(Reason::Pending);
@@ -78,7 +79,7 @@ impl Conclusion {
             message: verification.message.clone(),
             last_verified,
             checks: verification.checks.iter().map(check).collect(),
-            signature: verification.signature.as_ref().map(|evidence| signature(evidence, verification, digest)),
+            signature: verification.signature.as_ref().map(|evidence| signature(evidence, verification, about)),
             policy: Some(applied(policy, verification.applied.as_ref())),
             trouble: None,
             stalled: None,
@@ -226,7 +227,7 @@ fn actions(actions: Actions) -> BTreeMap<String, Word<CheckAction>> {
     notation::CheckType::ALL.into_iter().map(action).collect()
 }
 
-fn signature(evidence: &SignatureEvidence, verification: &Verification, digest: Option<&str>) -> Signature {
+fn signature(evidence: &SignatureEvidence, verification: &Verification, about: Option<(&Digest, Via)>) -> Signature {
     let envelope = &evidence.envelope;
     let leaf = envelope.leaf();
     let subject = clip(leaf.subject(), SUPPLIED_TEXT_MAX_BYTES);
@@ -252,8 +253,8 @@ fn signature(evidence: &SignatureEvidence, verification: &Verification, digest: 
             subject: clip(anchor.certificate.subject(), SUPPLIED_TEXT_MAX_BYTES),
             sha256: anchor.certificate.sha256().to_owned(),
         }),
-        verified_digest: digest.filter(|_| integral).map(str::to_owned),
-        via: integral.then(|| SignedVia::Exact.into()),
+        verified_digest: about.filter(|_| integral).map(|(digest, _)| digest.to_string()),
+        via: about.filter(|_| integral).map(|(_, via)| word::<SignedVia>(via.as_str())),
         revocation: evidence.revocation.as_ref().map(|revocation| RevocationEvidence {
             method: Some(word::<RevocationMethod>(revocation.method.as_str())),
             checked_at: evidence.revocation_checked_at.map(time),
@@ -283,6 +284,7 @@ fn running_block(running: &RunningImage) -> Running {
                 ContainerKind::Init => api::ContainerType::InitContainer,
                 ContainerKind::Sidecar => api::ContainerType::Sidecar,
                 ContainerKind::Ephemeral => api::ContainerType::EphemeralContainer,
+                ContainerKind::Volume => api::ContainerType::ImageVolume,
             }
             .into(),
         ),
@@ -298,6 +300,6 @@ fn running_block(running: &RunningImage) -> Running {
         pods: u32::try_from(running.pods).unwrap_or(u32::MAX),
         containers: running.containers.iter().take(CONTAINERS_MAX).map(container).collect(),
         references: running.references.iter().take(REFERENCES_MAX).map(|reference| clip(reference, 512)).collect(),
-        platforms: Vec::new(),
+        platforms: running.platforms.iter().take(PLATFORMS_MAX).map(ToString::to_string).collect(),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -19,15 +20,19 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Waits until there is room for a body that has `read` bytes so far and may have `most` in all. It is reserved in
-    /// one piece: who waits holds nothing that another waits for.
-    pub(super) async fn make(&mut self, read: usize, most: u64) {
+    /// Waits until there is room for a body that has `read` bytes so far and may have `most` in all, and gives it that
+    /// room. It is reserved in one piece: who waits holds nothing that another waits for, and a body that grows piece by
+    /// piece would be there twice while it is moved.
+    pub(super) async fn make(&mut self, body: &mut BytesMut, read: usize, most: u64) {
         if read <= FREE_BODY_BYTES || self.reserved.is_some() {
             return;
         }
         let most = usize::try_from(most).unwrap_or(MAX_LARGE_BODY_BYTES).min(MAX_LARGE_BODY_BYTES);
         // The semaphore is never closed.
         self.reserved = LARGE_BODIES.acquire_many(u32::try_from(most).unwrap_or(u32::MAX)).await.ok();
+        let mut whole = BytesMut::with_capacity(most.max(read));
+        whole.extend_from_slice(body);
+        *body = whole;
     }
 }
 
@@ -79,16 +84,19 @@ mod tests {
 
     #[tokio::test]
     async fn large_bodies_wait_for_each_other_and_small_ones_for_nobody() {
-        let mut first = Room::default();
-        first.make(FREE_BODY_BYTES + 1, u64::MAX).await;
+        let (mut first, mut body) = (Room::default(), BytesMut::from(&b"begun"[..]));
+        first.make(&mut body, FREE_BODY_BYTES + 1, u64::MAX).await;
+        assert_eq!((&body[..], body.capacity()), (&b"begun"[..], MAX_LARGE_BODY_BYTES));
         assert_eq!(LARGE_BODIES.available_permits(), 0);
         let mut small = Room::default();
-        small.make(FREE_BODY_BYTES, u64::MAX).await;
+        small.make(&mut BytesMut::new(), FREE_BODY_BYTES, u64::MAX).await;
         let mut second = Room::default();
-        let waiting = tokio::time::timeout(Duration::from_millis(20), second.make(FREE_BODY_BYTES + 1, 100_000)).await;
+        let mut body = BytesMut::new();
+        let make = second.make(&mut body, FREE_BODY_BYTES + 1, 100_000);
+        let waiting = tokio::time::timeout(Duration::from_millis(20), make).await;
         assert!(waiting.is_err(), "there is no room");
         drop(first);
-        second.make(FREE_BODY_BYTES + 1, 100_000).await;
+        second.make(&mut body, FREE_BODY_BYTES + 1, 100_000).await;
         assert_eq!(LARGE_BODIES.available_permits(), MAX_LARGE_BODY_BYTES - 100_000);
     }
 }

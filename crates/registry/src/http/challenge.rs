@@ -3,10 +3,7 @@
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-use crate::limits::MAX_HEADER_BYTES;
-
-/// Parameters of one challenge beyond which the rest is not looked at. Ours; registries send four.
-const MAX_PARAMETERS: usize = 32;
+use crate::limits::{MAX_CHALLENGE_PARAMETERS, MAX_HEADER_BYTES};
 
 /// A way to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl Challenge {
 /// The challenges of one header line.
 fn parse(text: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
-    for item in split_commas(text).take(MAX_PARAMETERS) {
+    for item in split_commas(text).take(MAX_CHALLENGE_PARAMETERS) {
         // Each item is `scheme`, `scheme name=value` or `name=value`.
         let (scheme, parameter) = match item.split_once(char::is_whitespace) {
             Some((scheme, rest)) if !scheme.contains('=') => (Some(scheme), rest.trim()),

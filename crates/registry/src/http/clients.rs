@@ -13,7 +13,9 @@ use super::Timeouts;
 use super::transport::install_crypto;
 use crate::egress::{Guard, GuardedResolver, NameLookup, Reach};
 use crate::error::printable;
-use crate::limits::MAX_HEADER_LIST_BYTES;
+use crate::limits::{
+    HTTP2_CONNECTION_WINDOW, HTTP2_STREAM_WINDOW, IDLE_CONNECTION_LIFE, MAX_HEADER_LINES, MAX_HEADER_LIST_BYTES,
+};
 use crate::mirrors::{TlsSettings, TlsTable};
 use crate::proxies::Proxies;
 
@@ -134,7 +136,11 @@ impl Clients {
             .no_proxy()
             .connect_timeout(self.timeouts.connect)
             .read_timeout(self.timeouts.read)
+            .pool_idle_timeout(IDLE_CONNECTION_LIFE)
+            .http1_max_headers(MAX_HEADER_LINES)
             .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .tls_danger_accept_invalid_certs(settings.is_unchecked);
         if let Some(identity) = settings.identity() {
             builder = builder.identity(identity);

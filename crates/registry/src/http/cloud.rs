@@ -68,6 +68,7 @@ impl Wire<'_> {
             form: Some(encode(form)),
             reach,
             led_by: None,
+            account: None,
             limit: Limit { bytes: MAX_TOKEN_RESPONSE_BYTES, what: "token response" },
             redirects: 0,
         };

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::Inner;
 use super::challenge::Challenge;
 use super::token::{TokenKey, authorize, retry_after};
-use super::transport::{Answer, Limit, Request};
+use super::transport::{Account, Answer, Limit, Request};
 use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::{Capped, Object};
 use crate::egress::Reach;
 use crate::error::{At, Error};
-use crate::limits::{MAX_CREDENTIALS_TRIED, MAX_REDIRECTS};
+use crate::limits::{MAX_CREDENTIALS_TRIED, MAX_ERRORS, MAX_REDIRECTS};
 use crate::mirrors::Endpoint;
 
 /// Error codes that are repeated in messages: OCI distribution specification 1.1, "Error Codes". Anything else that a
@@ -107,16 +107,10 @@ impl Inner {
         credential: Option<&Credential>,
         question: &Question,
     ) -> Result<Reply, Error> {
-        let throttle = (endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential));
-        if let Err(wait) = self.throttled.check(&throttle) {
-            return Err(Error::Throttled { at: at.clone(), retry_after: Some(wait) });
-        }
-        let asked = self.ask_and_authorize(at, endpoint, credential, question).await;
-        match &asked {
-            Err(Error::Throttled { retry_after, .. }) => self.throttled.failed(&throttle, *retry_after),
-            Err(Error::Unavailable { retry_after: Some(wish), .. }) => self.throttled.failed(&throttle, Some(*wish)),
-            Err(_) => {}
-            Ok(_) => self.throttled.answered(&throttle),
+        let account = (endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential));
+        let asked = self.ask_and_authorize(at, endpoint, credential, &account, question).await;
+        if asked.is_ok() {
+            self.transport.note_answer(&account);
         }
         asked
     }
@@ -126,11 +120,12 @@ impl Inner {
         at: &At,
         endpoint: &Endpoint,
         credential: Option<&Credential>,
+        account: &Account,
         question: &Question,
     ) -> Result<Reply, Error> {
         let key = TokenKey::new(endpoint, credential);
         let recalled = self.tokens.recall(&key);
-        let answer = self.exchange(at, question, recalled).await?;
+        let answer = self.exchange(at, question, account, recalled).await?;
         // A 401 from where a redirect led is not our registry's challenge.
         if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign {
             return reply(at, question, answer);
@@ -139,7 +134,7 @@ impl Inner {
         let challenge = Challenge::find(&answer.headers)
             .ok_or_else(|| unauthorized(at, "registry answered 401 without a challenge that can be met"))?;
         let authorization = authorize(&self.transport, &self.registries, endpoint, credential, &challenge).await?;
-        let answer = self.exchange(at, question, Some(authorization.header.clone())).await?;
+        let answer = self.exchange(at, question, account, Some(authorization.header.clone())).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             self.tokens.remember(key, authorization.header, authorization.life);
         }
@@ -150,6 +145,7 @@ impl Inner {
         &self,
         at: &At,
         question: &Question,
+        account: &Account,
         authorization: Option<HeaderValue>,
     ) -> Result<Answer, Error> {
         let request = Request {
@@ -161,6 +157,7 @@ impl Inner {
             form: None,
             reach: Reach::Registry,
             led_by: None,
+            account: Some(account.clone()),
             limit: question.limit,
             redirects: MAX_REDIRECTS,
         };
@@ -180,18 +177,20 @@ fn reply(at: &At, question: &Question, answer: Answer) -> Result<Reply, Error> {
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(Reply::Unsupported),
         StatusCode::UNAUTHORIZED => Err(unauthorized(at, &detail("registry refused the credential"))),
         StatusCode::FORBIDDEN => Err(Error::Forbidden { at: at.clone(), detail: detail("registry answered 403") }),
-        StatusCode::TOO_MANY_REQUESTS => Err(Error::Throttled { at: at.clone(), retry_after: retry_after(&answer) }),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(Error::Throttled { at: at.clone(), retry_after: retry_after(&answer.headers) })
+        }
         status => Err(Error::Unavailable {
             at: at.clone(),
             detail: format!("status {}", status.as_u16()),
-            retry_after: retry_after(&answer),
+            retry_after: retry_after(&answer.headers),
         }),
     }
 }
 
 #[derive(Deserialize)]
 struct ErrorBody {
-    errors: Option<Capped<ErrorItem, 8>>,
+    errors: Option<Capped<ErrorItem, MAX_ERRORS>>,
 }
 
 #[derive(Deserialize)]

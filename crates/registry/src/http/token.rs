@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
@@ -16,11 +16,11 @@ use crate::credentials::{Credential, CredentialKey};
 use crate::descriptor::Object;
 use crate::egress::Reach;
 use crate::error::{At, Error, Operation};
-use crate::limits::{DEFAULT_TOKEN_LIFE, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES};
+use crate::limits::{
+    DEFAULT_TOKEN_LIFE, MAX_RETRY_AFTER, MAX_TOKEN_BYTES, MAX_TOKEN_LIFE, MAX_TOKEN_RESPONSE_BYTES, TOKEN_MARGIN,
+};
 use crate::mirrors::{Endpoint, RegistriesConfig, host_of};
 
-/// How long before its end a token is no longer used: a request that starts with it must also end with it.
-const TOKEN_MARGIN: Duration = Duration::from_secs(5);
 /// The name that we give to token servers.
 const CLIENT_ID: &str = "sealwatch";
 
@@ -73,6 +73,8 @@ pub(super) async fn authorize(
             let mut request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
             let is_own = request.url.origin() == endpoint.base().origin();
             request.led_by = (!is_own).then(|| endpoint.base().clone());
+            // Without a token nothing can be asked, so whoever its server throttles is throttled.
+            request.account = Some((endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential)));
             fetch(transport, &at, request).await
         }
     }
@@ -140,6 +142,7 @@ fn token_request(
         form,
         reach,
         led_by: None,
+        account: None,
         limit: Limit { bytes: MAX_TOKEN_RESPONSE_BYTES, what: "token response" },
         redirects: 0,
     })
@@ -187,20 +190,22 @@ pub(super) fn check_token_status(at: &At, server: &str, answer: &Answer) -> Resu
         StatusCode::FORBIDDEN => {
             Err(Error::Forbidden { at: at.clone(), detail: format!("token server {server} answered 403") })
         }
-        StatusCode::TOO_MANY_REQUESTS => Err(Error::Throttled { at: at.clone(), retry_after: retry_after(answer) }),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(Error::Throttled { at: at.clone(), retry_after: retry_after(&answer.headers) })
+        }
         status if status.is_redirection() => Err(Error::malformed(at, "token server redirects")),
         status => Err(Error::Unavailable {
             at: at.clone(),
             detail: format!("token server {server} answered {}", status.as_u16()),
-            retry_after: retry_after(answer),
+            retry_after: retry_after(&answer.headers),
         }),
     }
 }
 
 /// `Retry-After`, cut to [`MAX_RETRY_AFTER`]: in seconds, or as a date, which is held against the answer's own `Date`, so
 /// that no clock is needed.
-pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = |name| answer.headers.get(name)?.to_str().ok().map(str::trim);
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let wish = text(RETRY_AFTER)?;
     let seconds = match wish.parse() {
         Ok(seconds) => seconds,

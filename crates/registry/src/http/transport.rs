@@ -9,21 +9,27 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH, LOCATION,
 };
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::body::{Pace, Room};
 use super::clients::Clients;
 use super::patience::Patience;
+use super::token::retry_after;
+use super::turns::{Place, Turns};
+use crate::credentials::CredentialKey;
 use crate::egress::{Guard, Reach, Refusal};
 use crate::error::{At, Error, printable};
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES};
+use crate::limits::{FIRST_BODY_BYTES, MAX_ERROR_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LIST_BYTES};
 use crate::mirrors::host_of;
 use crate::proxies::host_and_port;
 
-/// How many bytes are set aside before a body says how long it is.
-const FIRST_CHUNK: usize = 16 * 1024;
+/// What HTTP/2 counts for a header beside its name and value (RFC 9113, section 6.5.2).
+const HEADER_OVERHEAD: usize = 32;
+
+/// Whom a registry counts requests for: its origin, and the credential.
+pub(super) type Account = (String, CredentialKey);
 
 /// What is asked.
 #[derive(Clone)]
@@ -39,6 +45,8 @@ pub(super) struct Request {
     pub(super) reach: Reach,
     /// The registry that led to this URL, if it is not the registry's own.
     pub(super) led_by: Option<Url>,
+    /// Who is throttled if the answer says so.
+    pub(super) account: Option<Account>,
     pub(super) limit: Limit,
     pub(super) redirects: usize,
 }
@@ -64,33 +72,46 @@ pub(super) struct Transport {
     clients: Clients,
     guard: Arc<Guard>,
     total: Duration,
+    turns: Turns,
     /// Hosts that do not answer, by origin.
     silent: Patience<String>,
+    /// Registries that throttle: what one account used up is no limit for another.
+    throttled: Patience<Account>,
+}
+
+/// What came of one step of an exchange.
+enum Step {
+    Done(Answer),
+    Redirect(Url),
 }
 
 impl Transport {
     pub(super) fn new(guard: Arc<Guard>, clients: Clients, total: Duration) -> Self {
-        Self { clients, guard, total, silent: Patience::with_silence() }
+        let (silent, throttled) = (Patience::with_silence(), Patience::with_throttling());
+        Self { clients, guard, total, turns: Turns::default(), silent, throttled }
     }
 
-    /// Sends `request`, follows its redirects and reads the body, all within the total time limit.
+    /// Sends `request`, follows its redirects and reads the body, all within the total time limit. Waiting for a turn is
+    /// not the server's time.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::EgressRefused`], [`Error::TooLarge`], [`Error::Malformed`]. A status is no
-    /// error here.
-    pub(super) async fn exchange(&self, at: &At, request: Request) -> Result<Answer, Error> {
-        tokio::time::timeout(self.total, self.follow(at, request))
-            .await
-            .unwrap_or_else(|_| Err(Error::unavailable(at, "time limit reached")))
-    }
-
-    async fn follow(&self, at: &At, mut request: Request) -> Result<Answer, Error> {
-        let origin = request.url.origin();
+    /// [`Error::Unavailable`], [`Error::EgressRefused`], [`Error::TooLarge`], [`Error::Malformed`];
+    /// [`Error::Throttled`] if the account asked not long ago, and was told to wait. A status is no error here.
+    pub(super) async fn exchange(&self, at: &At, mut request: Request) -> Result<Answer, Error> {
+        let (first, mut left) = (request.url.origin(), self.total);
         for _ in 0..=request.redirects {
-            let response = self.send(at, &request).await?;
-            let Some(target) = redirect_target(at, &request.url, response.status(), response.headers())? else {
-                let is_foreign = request.url.origin() != origin;
-                return read(at, &request, response, is_foreign).await;
+            let is_foreign = request.url.origin() != first;
+            let place = self.turn(at, &request, is_foreign).await?;
+            let began = Instant::now();
+            let step = tokio::time::timeout(left, self.step(at, &request, is_foreign)).await;
+            drop(place);
+            left = left.saturating_sub(began.elapsed());
+            let target = match step.unwrap_or_else(|_| Err(Error::unavailable(at, "time limit reached")))? {
+                Step::Done(answer) => {
+                    self.note_throttling(&request, &answer);
+                    return Ok(answer);
+                }
+                Step::Redirect(target) => target,
             };
             if target.origin() != request.url.origin() {
                 request.authorization = None;
@@ -101,6 +122,43 @@ impl Transport {
             request.url = target;
         }
         Err(Error::malformed(at, format!("more than {} redirects", request.redirects)))
+    }
+
+    /// Waits for a place at the host, and until its rate allows the request. Whether it is left alone is asked once there
+    /// is a place: that may have come up meanwhile.
+    async fn turn(&self, at: &At, request: &Request, is_foreign: bool) -> Result<Place, Error> {
+        let origin = request.url.origin().ascii_serialization();
+        let place = self.turns.place(&origin).await;
+        self.silent.check(&origin).map_err(|wait| not_asked(at, wait))?;
+        if let Some(account) = request.account.as_ref().filter(|_| !is_foreign) {
+            let throttled = |wait| Error::Throttled { at: at.clone(), retry_after: Some(wait) };
+            self.throttled.check(account).map_err(throttled)?;
+        }
+        place.pace().await;
+        Ok(place)
+    }
+
+    fn note_throttling(&self, request: &Request, answer: &Answer) {
+        let Some(account) = &request.account else { return };
+        match (answer.status, retry_after(&answer.headers)) {
+            (StatusCode::TOO_MANY_REQUESTS, wish) => self.throttled.failed(account, wish),
+            (status, Some(wish)) if status.is_server_error() => self.throttled.failed(account, Some(wish)),
+            _ => {}
+        }
+    }
+
+    /// It answered as it should.
+    pub(super) fn note_answer(&self, account: &Account) {
+        self.throttled.answered(account);
+    }
+
+    async fn step(&self, at: &At, request: &Request, is_foreign: bool) -> Result<Step, Error> {
+        let response = self.send(at, request).await?;
+        check_header_list(at, response.headers())?;
+        Ok(match redirect_target(at, &request.url, response.status(), response.headers())? {
+            Some(target) => Step::Redirect(target),
+            None => Step::Done(read(at, request, response, is_foreign).await?),
+        })
     }
 
     async fn send(&self, at: &At, request: &Request) -> Result<Response, Error> {
@@ -121,7 +179,6 @@ impl Transport {
             builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
         }
         let origin = request.url.origin().ascii_serialization();
-        self.silent.check(&origin).map_err(|wait| not_asked(at, wait))?;
         match builder.send().await {
             Ok(response) => {
                 self.silent.answered(&origin);
@@ -162,6 +219,18 @@ impl Transport {
         }
         Ok(reach)
     }
+}
+
+/// HTTP/1.1 has no setting for this; HTTP/2 has, and ends the stream before.
+fn check_header_list(at: &At, headers: &HeaderMap) -> Result<(), Error> {
+    let of_one = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len().saturating_add(value.len()).saturating_add(HEADER_OVERHEAD)
+    };
+    let size = headers.iter().map(of_one).fold(0_usize, usize::saturating_add);
+    if u32::try_from(size).is_ok_and(|size| size <= MAX_HEADER_LIST_BYTES) {
+        return Ok(());
+    }
+    Err(Error::TooLarge { at: at.clone(), what: "header list", limit: u64::from(MAX_HEADER_LIST_BYTES) })
 }
 
 /// One provider for all TLS of the process; if one is installed already, that is the one.
@@ -213,7 +282,7 @@ pub(super) async fn read_body(at: &At, url: &Url, limit: Limit, mut response: Re
     }
     let most = declared_length(response.headers()).unwrap_or(limit);
     let (mut room, mut pace) = (Room::default(), Pace::start());
-    let mut body = BytesMut::with_capacity(FIRST_CHUNK.min(usize::try_from(limit).unwrap_or(FIRST_CHUNK)));
+    let mut body = BytesMut::with_capacity(FIRST_BODY_BYTES.min(usize::try_from(limit).unwrap_or(FIRST_BODY_BYTES)));
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(at, url, &error))? {
         let total = body.len().saturating_add(chunk.len());
         if u64::try_from(total).map_or(true, |total| total > limit) {
@@ -223,7 +292,7 @@ pub(super) async fn read_body(at: &At, url: &Url, limit: Limit, mut response: Re
             return Err(Error::unavailable(at, format!("{what} comes too slowly")));
         }
         let before = Instant::now();
-        room.make(total, most).await;
+        room.make(&mut body, total, most).await;
         pace.forgive(before.elapsed());
         body.extend_from_slice(&chunk);
     }
@@ -270,7 +339,7 @@ pub(super) fn refused(at: &At, url: &Url, refusal: &Refusal) -> Error {
     Error::EgressRefused { at: at.clone(), host: with_port(url), address: refusal.address, setting: refusal.setting }
 }
 
-fn with_port(url: &Url) -> String {
+pub(super) fn with_port(url: &Url) -> String {
     match (url.port(), url.port_or_known_default()) {
         (None, Some(port)) => format!("{}:{port}", host_of(url)),
         _ => host_of(url),
@@ -284,7 +353,7 @@ fn not_asked(at: &At, wait: Duration) -> Error {
 }
 
 /// Says of a failed connection that a proxy was on the way: it is the first thing to look at.
-fn through(proxy: &Url, error: Error) -> Error {
+pub(super) fn through(proxy: &Url, error: Error) -> Error {
     match error {
         Error::Unavailable { at, detail, retry_after } => {
             let detail = format!("{detail} (through the proxy {})", host_and_port(proxy));

@@ -182,6 +182,17 @@ fn mirrors_come_first_in_order_with_rewritten_path_and_the_origin_last_unrewritt
     assert_eq!(urls(&closed, "other.test/a"), ["https://other.test/v2/a/manifests/v1"]);
 }
 
+/// With a matcher that goes back and tries again, this would take longer than there is time.
+#[test]
+fn a_rewrite_made_to_be_slow_takes_no_longer_than_others() {
+    let path = format!("{}b", "a".repeat(200));
+    for pattern in ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*)(.*)(.*)(.*)(.*)x"] {
+        let config = parse(&format!("mirrors: {{a.test: {{endpoint: [http://m.test], rewrite: {{'{pattern}': x}}}}}}"));
+        let expected = format!("http://m.test/v2/{path}/manifests/v1?ns=a.test");
+        assert_eq!(urls(&config, &format!("a.test/{path}"))[0], expected, "{pattern}");
+    }
+}
+
 #[test]
 fn a_rewrite_that_makes_no_path_leaves_the_mirror_out() {
     let config = parse("mirrors: {a.test: {endpoint: [http://m.test], rewrite: {'b': '../../x'}}}");

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A good citizen: nobody is asked before the time that they asked for, and the dead are left alone.
+//! A good citizen: nobody is asked before the time that they asked for, by too many at once or too fast, and the dead are
+//! left alone.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use sealwatch_registry::{Error, HttpRegistry, RegistriesConfig, Registry, Repository, Target};
+use sealwatch_registry::limits::{MAX_REQUESTS_PER_HOST, REQUEST_BURST, REQUEST_SPACING};
+use sealwatch_registry::{
+    Error, HttpRegistry, RegistriesConfig, Registry, RegistryOptions, Repository, Target, Timeouts,
+};
+use tokio::task::JoinHandle;
 
 use crate::fixture::{Signed, anonymous, app, client, configured, login};
-use crate::scripted::{Script, Seen, Server};
+use crate::scripted::{Body, Script, Seen, Server};
 
 fn repository(server: &Server, number: usize) -> Repository {
     format!("{}/app{number}", server.host()).parse().unwrap()
@@ -113,4 +119,122 @@ async fn a_host_that_answers_again_is_asked_again() {
     let _again = Server::start_at(address, move |seen: &Seen| signed.answer(seen)).await;
     tokio::time::sleep(wait).await;
     ask(&client, &app).await.unwrap();
+}
+
+/// A client that waits for long.
+fn patient(servers: &[&Server]) -> HttpRegistry {
+    let mut registries = RegistriesConfig::default();
+    for server in servers {
+        registries.insecure(&server.host()).unwrap();
+    }
+    let long = Duration::from_mins(10);
+    let timeouts = Timeouts { connect: long, read: long, total: long };
+    HttpRegistry::new(RegistryOptions { registries, timeouts, ..RegistryOptions::default() }).unwrap()
+}
+
+/// So many images of a registry, all at once.
+fn ask_all(client: &HttpRegistry, server: &Server, count: usize) -> Vec<JoinHandle<Result<(), Error>>> {
+    let start = |number| {
+        let (client, repository) = (client.clone(), repository(server, number));
+        tokio::spawn(async move { ask(&client, &repository).await })
+    };
+    (0..count).map(start).collect()
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_asked_by_so_many_at_once_and_a_dead_one_delays_no_other() {
+    let dead =
+        Server::start("127.0.0.1", |_: &Seen| Script::status(200).body(Body::Silence(Duration::from_hours(1)))).await;
+    let alive = Server::start("127.0.0.2", |_: &Seen| Script::status(404)).await;
+    let client = patient(&[&dead, &alive]);
+    let waiting = ask_all(&client, &dead, 100);
+    until(|| dead.seen().len() >= MAX_REQUESTS_PER_HOST).await;
+    // While all of them wait, every image of the other host has its answer.
+    for asked in ask_all(&client, &alive, 100) {
+        let error = asked.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+    assert_eq!(alive.seen().len(), 100);
+    assert_eq!(dead.seen().len(), MAX_REQUESTS_PER_HOST, "nobody else was let in");
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    for waiting in waiting {
+        waiting.abort();
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_burst_of_requests_comes_at_the_rate_of_the_host() {
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let log = Arc::clone(&times);
+    let server = Server::start("127.0.0.1", move |_: &Seen| {
+        log.lock().unwrap().push(Instant::now());
+        Script::status(404)
+    })
+    .await;
+    let (burst, more) = (usize::try_from(REQUEST_BURST).unwrap(), 50_u32);
+    let client = patient(&[&server]);
+    let start = Instant::now();
+    for asked in ask_all(&client, &server, burst + usize::try_from(more).unwrap()) {
+        asked.await.unwrap().unwrap_err();
+    }
+    // However slow this machine is, it only makes the whole take longer.
+    let times = times.lock().unwrap();
+    let took = *times.last().unwrap() - start;
+    assert!(took >= REQUEST_SPACING * more, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_throttles_a_while_sees_hardly_more_requests_than_a_calm_one() {
+    const IMAGES: usize = 200;
+    let begin: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let server = Server::start("127.0.0.1", move |_: &Seen| {
+        let first = *begin.lock().unwrap().get_or_insert_with(Instant::now);
+        let is_storm = first.elapsed() < Duration::from_millis(500);
+        if is_storm { Script::status(429).with("Retry-After", "1") } else { Script::status(404) }
+    })
+    .await;
+    let client = client(&[&server]);
+    // Each image comes back when it is told to, as often as it takes.
+    let images: Vec<_> = (0..IMAGES)
+        .map(|number| {
+            let (client, repository) = (client.clone(), repository(&server, number));
+            tokio::spawn(async move {
+                loop {
+                    match ask(&client, &repository).await.unwrap_err() {
+                        Error::Throttled { retry_after, .. } => tokio::time::sleep(retry_after.unwrap()).await,
+                        other => return other,
+                    }
+                }
+            })
+        })
+        .collect();
+    for image in images {
+        assert!(matches!(image.await.unwrap(), Error::NotFound { .. }));
+    }
+    let requests = server.seen().len();
+    assert!(requests > IMAGES && requests * 10 <= IMAGES * 11, "{requests} requests of {IMAGES} images");
+}
+
+#[tokio::test]
+async fn a_token_server_that_throttles_is_left_alone_too() {
+    let server = Server::start("127.0.0.1", |seen: &Seen| {
+        if seen.path() == "/token" {
+            return Script::status(429).with("Retry-After", "600");
+        }
+        let realm = format!("http://{}/token", seen.header("host").unwrap());
+        Script::status(401).with("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
+    })
+    .await;
+    let client = client(&[&server]);
+    for number in 0..20 {
+        let error = ask(&client, &repository(&server, number)).await.unwrap_err();
+        assert!(error.retry_after().is_some_and(|wish| wish >= Duration::from_secs(590)), "{error}");
+    }
+    assert_eq!(server.seen().len(), 2, "{:?}", server.lines());
 }

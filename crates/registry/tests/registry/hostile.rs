@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealwatch_registry::egress::Lookup;
+use sealwatch_registry::limits::MAX_HEADER_LIST_BYTES;
 use sealwatch_registry::{
     Error, HttpRegistry, NameLookup, RegistriesConfig, Registry, RegistryOptions, SignatureManifest, Target, Timeouts,
 };
@@ -209,6 +210,23 @@ async fn headers_without_end_are_an_error() {
         let error = client(&[&server]).resolve(&app(&server), &Target::Tag("v1".to_owned()), &anonymous()).await;
         assert!(matches!(error, Err(Error::Unavailable { .. })), "{error:?}");
     }
+}
+
+// Catalogue C24: as many headers as HTTP/1.1 may have, each of them long.
+#[tokio::test]
+async fn a_header_list_beyond_the_limit_is_refused() {
+    let with = async |length: usize| {
+        let server = Server::start("127.0.0.1", move |_: &Seen| {
+            let image = Script::new(200, MANIFEST, Signed::new().image);
+            (0..90).fold(image, |script, n| script.with(&format!("X-{n:04}"), "x".repeat(length)))
+        })
+        .await;
+        client(&[&server]).resolve(&app(&server), &Target::Tag("v1".to_owned()), &anonymous()).await
+    };
+    let limit = u64::from(MAX_HEADER_LIST_BYTES);
+    let error = with(800).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { what: "header list", limit: said, .. } if said == limit), "{error}");
+    with(600).await.unwrap();
 }
 
 // CVE-2026-48978: a realm that is the registry by name only.

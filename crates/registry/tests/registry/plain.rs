@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealwatch_registry::egress::Lookup;
+use sealwatch_registry::limits::{MAX_PLAIN_BYTES_IN_FLIGHT, MAX_PLAIN_REQUESTS};
 use sealwatch_registry::{NameLookup, PlainError, PlainFetcher, PlainRequest, RegistriesConfig, RegistryOptions};
 
 use crate::scripted::{Body, Script, Seen, Server};
@@ -172,4 +173,67 @@ async fn a_host_that_is_not_there_is_a_failure_with_its_cause() {
     drop(server);
     let error = fetcher().fetch(&request(&url)).await.unwrap_err();
     assert!(matches!(&error, PlainError::Failed { detail } if detail.contains("connection failed")), "{error}");
+}
+
+// Catalogue C23: lists of the largest size at many URLs.
+#[tokio::test]
+async fn an_answer_that_finds_no_room_is_not_read_and_ends_at_its_time_limit() {
+    let most = usize::try_from(MAX_PLAIN_BYTES_IN_FLIGHT).unwrap();
+    let server = Server::start("127.0.0.1", |seen: &Seen| match seen.path() {
+        // Without a length, it may be as long as it can be, and keeps all the room.
+        "/large" => Script::status(200).body(Body::Stalling { chunk: vec![0; 1_000], times: 1 }),
+        _ => Script::new(200, "*/*", "small"),
+    })
+    .await;
+    let (fetcher, host) = (fetcher(), server.host());
+    let large = format!("http://{host}/large");
+    let small = format!("http://{host}/small");
+    let slow = PlainRequest { max_bytes: most, time_limit: Duration::from_mins(10), ..request(&large) };
+    let holder = fetcher.clone();
+    tokio::select! {
+        answer = holder.fetch(&slow) => panic!("{answer:?}"),
+        () = async {
+            while server.seen().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // The first one's answer may still be on its way to its reservation.
+            let mut attempts = 0;
+            let patient = PlainRequest { time_limit: Duration::from_mins(10), ..request(&small) };
+            while tokio::time::timeout(Duration::from_secs(2), fetcher.fetch(&patient)).await.is_ok() {
+                attempts += 1;
+                assert!(attempts < 20, "there always is room");
+            }
+            let limit = Duration::from_millis(300);
+            let answer = fetcher.fetch(&PlainRequest { time_limit: limit, ..request(&small) }).await;
+            assert_eq!(answer, Err(PlainError::TimeLimit { limit }));
+        } => {}
+    }
+    // Whoever gave up gave the room back.
+    assert_eq!(fetcher.fetch(&request(&small)).await.unwrap(), "small");
+}
+
+#[tokio::test]
+async fn no_more_questions_than_the_limit_are_asked_at_once() {
+    let server =
+        Server::start("127.0.0.1", |_: &Seen| Script::status(200).body(Body::Silence(Duration::from_hours(1)))).await;
+    let fetcher = fetcher();
+    let waiting: Vec<_> = (0..MAX_PLAIN_REQUESTS * 2)
+        .map(|n| {
+            let (fetcher, url) = (fetcher.clone(), format!("http://{}/{n}", server.host()));
+            let limit = Duration::from_mins(10);
+            tokio::spawn(async move { fetcher.fetch(&PlainRequest { time_limit: limit, ..request(&url) }).await })
+        })
+        .collect();
+    while server.seen().len() < MAX_PLAIN_REQUESTS {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // A question that was asked after those had a chance to be answered has none either.
+    let limit = Duration::from_millis(200);
+    let url = format!("http://{}/last", server.host());
+    let last = PlainRequest { time_limit: limit, ..request(&url) };
+    assert!(tokio::time::timeout(limit, fetcher.fetch(&last)).await.is_err());
+    assert_eq!(server.seen().len(), MAX_PLAIN_REQUESTS);
+    for waiting in waiting {
+        waiting.abort();
+    }
 }

@@ -4,10 +4,14 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use sealwatch_registry::{Error, HttpRegistry, Proxies, RegistriesConfig, Registry, RegistryOptions, Target};
+use sealwatch_registry::{
+    Error, HttpRegistry, PlainError, PlainFetcher, PlainRequest, Proxies, RegistriesConfig, Registry, RegistryOptions,
+    Target,
+};
 use tokio::io::{AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -191,4 +195,93 @@ async fn a_redirect_to_a_private_name_is_not_passed_on_to_the_proxy() {
     let error = client(PLAIN, &proxy, "").blob(&"registry.test/app".parse().unwrap(), &blob, &joe).await.unwrap_err();
     assert!(matches!(&error, Error::NameRefused { host, .. } if host == "vault.svc:80"), "{error}");
     assert_eq!(proxy.lines().len(), 1, "{:?}", proxy.lines());
+}
+
+/// What asks OCSP responders and revocation lists, behind `proxy`; no name resolves but the proxy's.
+fn fetcher(proxy: &Proxy, no_proxy: &str, allow_egress: &[&str]) -> PlainFetcher {
+    let url = format!("http://joe:hunter2@proxy.test:{}", proxy.address.port());
+    let options = RegistryOptions {
+        proxies: Proxies::new(&url, "", no_proxy).unwrap(),
+        allow_egress: allow_egress.iter().map(|range| range.parse().unwrap()).collect(),
+        names: Some(Arc::new(Names(vec![("proxy.test", "127.0.0.1".parse().unwrap())]))),
+        ..RegistryOptions::default()
+    };
+    PlainFetcher::new(&options).unwrap()
+}
+
+fn question(url: &str) -> PlainRequest<'_> {
+    PlainRequest { url, post: None, accept: "*/*", max_bytes: 64, time_limit: Duration::from_secs(5) }
+}
+
+#[tokio::test]
+async fn what_a_certificate_points_to_is_asked_through_the_proxy() {
+    let authority = Server::start("127.0.0.2", |_: &Seen| Script::new(200, "application/pkix-crl", "a list")).await;
+    let proxy = Proxy::start(authority.address, None).await;
+    let fetcher = fetcher(&proxy, "", &[]);
+    assert_eq!(fetcher.fetch(&question("http://pki.test/root.crl")).await.unwrap(), "a list");
+    let posted = PlainRequest { post: Some(("application/ocsp-request", b"?")), ..question("http://ocsp.test:8080/") };
+    // The proxy leads it to the same server, and passes on no body; that it came is enough.
+    let _ = fetcher.fetch(&posted).await;
+    assert_eq!(proxy.lines(), ["GET http://pki.test/root.crl", "POST http://ocsp.test:8080/"]);
+    let seen = proxy.seen.lock().unwrap();
+    assert!(seen.iter().all(|seen| seen.header("proxy-authorization") == Some("Basic am9lOmh1bnRlcjI=")), "{seen:?}");
+    assert!(authority.seen().iter().all(|seen| seen.header("proxy-authorization").is_none()));
+}
+
+#[tokio::test]
+async fn a_certificate_cannot_have_the_proxy_asked_for_what_is_internal_by_name_or_address() {
+    let authority = Server::start("127.0.0.2", |_: &Seen| Script::status(200)).await;
+    let proxy = Proxy::start(authority.address, None).await;
+    let fetcher = fetcher(&proxy, "", &[]);
+    for (host, is_by_name) in [
+        ("metadata.google.internal", true),
+        ("instance-data", true),
+        ("vault.svc", true),
+        ("vault.team.svc.cluster.local", true),
+        ("printer.local", true),
+        ("intranet", true),
+        ("169.254.169.254", false),
+        ("0xa9fea9fe", false),
+        ("10.0.0.1", false),
+        ("[fd00:ec2::254]", false),
+        ("[::ffff:10.0.0.1]", false),
+    ] {
+        let url = format!("http://{host}/root.crl");
+        let error = fetcher.fetch(&question(&url)).await.unwrap_err();
+        let is_expected = match &error {
+            PlainError::NameRefused { setting, .. } => is_by_name && setting.contains("--registries"),
+            PlainError::EgressRefused { .. } => !is_by_name,
+            _ => false,
+        };
+        assert!(is_expected, "{host}: {error}");
+    }
+    assert!(proxy.lines().is_empty(), "{:?}", proxy.lines());
+}
+
+#[tokio::test]
+async fn what_no_proxy_names_and_loopback_are_asked_about_revocation_directly() {
+    let authority = Server::start("127.0.0.2", |_: &Seen| Script::new(200, "*/*", "a list")).await;
+    let proxy = Proxy::start(authority.address, None).await;
+    // Directly, the name does not resolve here.
+    let error = fetcher(&proxy, "pki.test", &[]).fetch(&question("http://pki.test/")).await.unwrap_err();
+    assert!(matches!(error, PlainError::Failed { .. }), "{error}");
+    let url = format!("http://{}/root.crl", authority.host());
+    assert_eq!(fetcher(&proxy, "", &["127.0.0.2/32"]).fetch(&question(&url)).await.unwrap(), "a list");
+    assert!(proxy.lines().is_empty(), "{:?}", proxy.lines());
+}
+
+#[tokio::test]
+async fn a_proxy_that_fails_a_question_about_revocation_is_named_and_its_password_is_not() {
+    let authority = Server::start("127.0.0.2", |_: &Seen| Script::status(200)).await;
+    for (refusal, expected) in [(407, "asks for a user name"), (403, "status 403"), (502, "status 502")] {
+        let proxy = Proxy::start(authority.address, Some(refusal)).await;
+        let error = fetcher(&proxy, "", &[]).fetch(&question("http://pki.test/")).await.unwrap_err();
+        assert!(matches!(error, PlainError::Status { .. }) && error.to_string().contains(expected), "{error}");
+    }
+    let proxy = Proxy::start(authority.address, None).await;
+    let gone = fetcher(&proxy, "", &[]);
+    drop(proxy);
+    let error = gone.fetch(&question("http://pki.test/")).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("through the proxy proxy.test:") && !text.contains("hunter2"), "{text}");
 }

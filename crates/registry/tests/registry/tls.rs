@@ -9,7 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use sealwatch_registry::{Error, RegistriesConfig, RegistriesError, Registry, RegistryOptions, Target, TlsFiles};
+use sealwatch_registry::{
+    Error, HttpRegistry, RegistriesConfig, RegistriesError, Registry, RegistryOptions, Target, Timeouts, TlsFiles,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::fixture::{Names, Signed, TIMEOUTS, anonymous, login};
@@ -285,4 +287,40 @@ async fn a_registry_behind_tls_is_not_asked_in_the_clear() {
     let error = resolve(RegistriesConfig::parse(yaml.as_bytes()).unwrap(), &repository(&server)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     assert!(server.seen().iter().all(|seen| !seen.target.contains("/v2/")), "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_trickles_or_is_none_ends_at_the_time_to_connect() {
+    // The beginning of a TLS record that says that it is long, and then a byte now and then; or something else.
+    for (begin, is_trickle) in [(&b""[..], false), (b"\x16\x03\x03\x40\x00", true), (b"HTTP/1.1 400 No\r\n\r\n", false)]
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, begin).await;
+                if is_trickle {
+                    tokio::spawn(async move {
+                        while tokio::io::AsyncWriteExt::write_all(&mut stream, &[0]).await.is_ok() {
+                            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        }
+                    });
+                } else {
+                    open.push(stream);
+                }
+            }
+        });
+        let timeouts = Timeouts { connect: std::time::Duration::from_millis(300), ..TIMEOUTS };
+        let options = RegistryOptions {
+            allow_egress: vec!["127.0.0.1/32".parse().unwrap()],
+            timeouts: Timeouts { total: std::time::Duration::from_mins(10), ..timeouts },
+            ..RegistryOptions::default()
+        };
+        let client = HttpRegistry::new(options).unwrap();
+        let repository = format!("127.0.0.1:{port}/app").parse().unwrap();
+        let error = client.resolve(&repository, &Target::Tag("v1".to_owned()), &anonymous()).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        server.abort();
+    }
 }

@@ -46,6 +46,11 @@ struct CheckReport {
 #[serde(rename_all = "camelCase")]
 struct SignatureReport {
     digest: String,
+    /// What it was made for, and how that relates to the image's digest; only where its integrity passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<&'static str>,
     media_type: String,
     scheme: String,
     signing_time: String,
@@ -112,7 +117,7 @@ impl From<&Answer> for Report {
             statement: applied.map(|applied| clip(&applied.statement, TEXT_MOST)),
             level: applied.map(|applied| applied.level.to_string()),
             checks: verification.checks.iter().map(CheckReport::from).collect(),
-            signature: verification.signature.as_ref().map(SignatureReport::from),
+            signature: verification.signature.as_ref().map(|evidence| SignatureReport::of(evidence, answer)),
         }
     }
 }
@@ -140,12 +145,18 @@ impl From<&Certificate> for CertificateReport {
     }
 }
 
-impl From<&SignatureEvidence> for SignatureReport {
-    fn from(evidence: &SignatureEvidence) -> Self {
+impl SignatureReport {
+    fn of(evidence: &SignatureEvidence, answer: &Answer) -> Self {
+        let is_intact = |check: &notation::Check| {
+            check.check == notation::CheckType::Integrity && check.result == notation::CheckResult::Passed
+        };
+        let about = answer.about.as_ref().filter(|_| answer.verification.checks.iter().any(is_intact));
         let envelope = &evidence.envelope;
         let signer = CertificateReport::from(envelope.leaf());
         Self {
             digest: evidence.digest.to_string(),
+            verified_digest: about.map(|(digest, _)| digest.to_string()),
+            via: about.map(|(_, via)| via.as_str()),
             media_type: clip(envelope.media_type(), TEXT_MOST),
             scheme: envelope.signing_scheme().to_string(),
             signing_time: envelope.signing_time().to_string(),

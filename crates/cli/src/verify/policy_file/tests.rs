@@ -141,8 +141,16 @@ fn a_field_that_stands_twice_is_refused() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     let mut policy = trust_policy();
+    policy["spec"]["digestMatching"] = "Nearest".into();
+    assert!(refusal(&[policy, config_map()]).contains("spec.digestMatching: only Exact and FollowIndex are supported"));
+}
+
+#[test]
+fn a_trust_policy_says_whose_signatures_count() {
+    let mut policy = trust_policy();
+    assert_eq!(read(&[policy.clone(), config_map()]).unwrap().matching, DigestMatching::Exact);
     policy["spec"]["digestMatching"] = "FollowIndex".into();
-    assert!(refusal(&[policy, config_map()]).contains("spec.digestMatching: only Exact is supported"));
+    assert_eq!(read(&[policy, config_map()]).unwrap().matching, DigestMatching::FollowIndex);
 }
 
 #[test]
