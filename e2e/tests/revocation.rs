@@ -155,6 +155,33 @@ async fn an_outage_of_the_authority_keeps_the_verdict_and_says_so() -> Result<()
 }
 
 #[tokio::test]
+async fn with_a_cache_on_disk_what_was_heard_outlives_the_operator_the_registry_and_the_authority() -> Result<()> {
+    let (stage, mut listed) = stage("restarted").await?;
+    listed.all_good()?;
+    let cache = stage.folder.path().join("cache");
+    let folder = cache.display().to_string();
+    let arguments = [&ALLOWED[..], &["--cache-dir", &folder]].concat();
+    let mut operator = stage.operator(&[&listed.registry], &arguments).await?;
+    let before = stage.until("the verdict", |seen| seen.reason(IMAGE) == "SignatureValid").await?;
+    let is_kept = |kind: &str| std::fs::read_dir(cache.join("v1").join(kind)).is_ok_and(|files| files.count() == 1);
+    let began = std::time::Instant::now();
+    while !(is_kept("lists") && is_kept("answers")) {
+        assert!(began.elapsed() < Duration::from_secs(20), "list and answer are on the disk");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    operator.kill();
+    listed.registry.stop();
+    listed.authority.give(LIST, None);
+    stage.kubectl(&["delete", "iv", "--all"]).await?;
+    let _operator = stage.operator(&[&listed.registry], &arguments).await?;
+    let seen = stage.until("the verdict again", |seen| seen.reason(IMAGE) == "SignatureValid").await?;
+    assert_eq!(seen.image_condition(IMAGE, "Ready"), "False/RegistryUnavailable");
+    let time = |seen: &sealwatch_e2e::stage::Seen| seen.status(IMAGE).last_verified_time.map(|time| time.0);
+    assert_eq!(time(&seen), time(&before), "as old as the evidence");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_could_never_be_learnt_is_unknown_until_the_list_is_brought() -> Result<()> {
     let (stage, listed) = stage("brought").await?;
     let _operator = stage.operator(&[&listed.registry], &ALLOWED).await?;

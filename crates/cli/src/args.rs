@@ -107,6 +107,19 @@ pub(crate) struct OperatorArguments {
         requires = "azure_identity"
     )]
     pub(crate) azure_registry: Vec<String>,
+    /// Keep evidence in this folder too, so that a restart without a way to the registries still judges; of this process
+    /// alone
+    #[arg(long, value_name = "DIR", env = "SEALWATCH_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// How much evidence may take there, in bytes, at least 1 MiB
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = sealwatch_verifier::cache::DEFAULT_MAX_BYTES,
+        value_parser = clap::value_parser!(u64).range(sealwatch_verifier::cache::LEAST_MAX_BYTES..),
+        env = "SEALWATCH_CACHE_DIR_MAX_BYTES",
+    )]
+    pub(crate) cache_dir_max_bytes: u64,
     /// The format of the log; its level is set by RUST_LOG
     #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "SEALWATCH_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,
@@ -202,6 +215,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cache_has_room_for_a_mebibyte_at_least_and_256_unless_said_otherwise() {
+        let parse = |more: &[&str]| {
+            let all = ["sealwatch", "operator", "--cache-dir", "/c"].iter().chain(more);
+            Arguments::try_parse_from(all).map(|arguments| match arguments.command {
+                Command::Operator(operator) => operator.cache_dir_max_bytes,
+                _ => 0,
+            })
+        };
+        assert_eq!(parse(&[]).unwrap(), 256 * 1024 * 1024);
+        assert_eq!(parse(&["--cache-dir-max-bytes", "1048576"]).unwrap(), 1 << 20);
+        let error = parse(&["--cache-dir-max-bytes", "1048575"]).unwrap_err().to_string();
+        assert!(error.contains("--cache-dir-max-bytes") && error.contains("1048576"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use sealwatch_operator::{LeaseOptions, Options, Settings};
+use sealwatch_operator::{CacheOptions, LeaseOptions, Options, Settings};
 use sealwatch_registry::{AzureIdentity, RegistryOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,7 +39,9 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         name,
         identity: identity(),
     });
-    let options = Options { config, registries, listen: arguments.listen, lease, settings };
+    let max_bytes = arguments.cache_dir_max_bytes;
+    let cache = arguments.cache_dir.map(|folder| CacheOptions { folder, max_bytes });
+    let options = Options { config, registries, listen: arguments.listen, lease, settings, cache };
     match sealwatch_operator::run(options, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

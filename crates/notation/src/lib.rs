@@ -127,7 +127,7 @@ pub use policy::{
 };
 pub use revocation::{
     AnswerTimes, MAX_BROUGHT_CRLS, MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, MAX_URLS_PER_CERTIFICATE,
-    MAX_URLS_PER_VERIFICATION, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
+    MAX_URLS_PER_VERIFICATION, OcspResponse, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
     RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
 };
 pub use timestamp::VerifiedTimestamp;

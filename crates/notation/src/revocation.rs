@@ -15,7 +15,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-pub use answers::RevocationAnswers;
+pub use answers::{OcspResponse, RevocationAnswers};
 pub use crl::RevocationList;
 pub use error::RevocationError;
 pub use questions::{AnswerTimes, RevocationQuestion, RevocationQuestions, RevocationRequest};

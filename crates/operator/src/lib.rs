@@ -29,5 +29,5 @@ pub use context::Settings;
 pub use leader::LeaseOptions;
 pub use policy::document;
 pub use revocation_lists::load as load_revocation_lists;
-pub use run::{Options, RunError, run};
+pub use run::{CacheOptions, Options, RunError, run};
 pub use trust_store::{Found, Stores, load as load_trust_stores};

@@ -17,7 +17,8 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use sealwatch_verifier::Revocation;
+use sealwatch_registry::HttpRegistry;
+use sealwatch_verifier::{EvidenceCache, Revocation, Verifier};
 
 /// The labels of `sealwatch_images`.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
@@ -96,13 +97,82 @@ struct RevocationLabels {
     result: &'static str,
 }
 
+/// What happened to entries of the cache on disk.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CacheLabels {
+    event: &'static str,
+}
+
+/// What is remembered.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MemoryLabels {
+    what: &'static str,
+}
+
+/// Who is asked when somebody wants to see the metrics.
+#[derive(Debug)]
+pub struct Sources {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What remembers evidence.
+    pub verifier: Arc<Verifier<HttpRegistry>>,
+    /// What remembers answers about revocation.
+    pub revocation: Arc<Revocation>,
+    /// The cache on disk, if there is one.
+    pub cache: Option<EvidenceCache>,
+}
+
 /// What is read when somebody asks, rather than counted.
 #[derive(Debug)]
-struct Current(Arc<Metrics>, Arc<Revocation>);
+struct Current(Sources);
 
 impl Collector for Current {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let images = self.0.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.encode_counts(&mut encoder)?;
+        self.encode_memory(&mut encoder)?;
+        self.0.cache.as_ref().map_or(Ok(()), |cache| encode_cache(cache, &mut encoder))
+    }
+}
+
+/// As a gauge holds it.
+fn gauge(bytes: impl TryInto<i64>) -> ConstGauge<i64> {
+    ConstGauge::new(bytes.try_into().unwrap_or(i64::MAX))
+}
+
+fn encode_cache(cache: &EvidenceCache, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let state = cache.state();
+    let open = gauge(i64::from(state.is_open));
+    let help = "Whether the cache on disk is in use";
+    open.encode(encoder.encode_descriptor("sealwatch_cache_open", help, None, open.metric_type())?)?;
+    let bytes = gauge(state.bytes);
+    let help = "Room that the cache takes on disk";
+    bytes.encode(encoder.encode_descriptor("sealwatch_cache", help, Some(&Unit::Bytes), bytes.metric_type())?)?;
+    let counter = ConstCounter::new(0_u64);
+    let help = "What happened to entries of the cache on disk";
+    let mut metric = encoder.encode_descriptor("sealwatch_cache_events", help, None, counter.metric_type())?;
+    for (event, count) in state.events {
+        let labels = CacheLabels { event: event.as_str() };
+        ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+impl Current {
+    fn encode_memory(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Sources { verifier, revocation, .. } = &self.0;
+        let help = "Memory that what is remembered takes, by estimate";
+        let kind = gauge(0_i64).metric_type();
+        let mut metric = encoder.encode_descriptor("sealwatch_remembered", help, Some(&Unit::Bytes), kind)?;
+        for (what, bytes) in [("evidence", verifier.remembered_bytes()), ("revocation", revocation.remembered_bytes())]
+        {
+            gauge(bytes).encode(metric.encode_family(&MemoryLabels { what })?)?;
+        }
+        Ok(())
+    }
+
+    fn encode_counts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Sources { metrics, revocation, .. } = &self.0;
+        let images = metrics.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gauge = ConstGauge::new(0_i64);
         let mut metric = encoder.encode_descriptor(
             "sealwatch_images",
@@ -117,7 +187,7 @@ impl Collector for Current {
                 gauge.encode(metric.encode_family(&labels)?)?;
             }
         }
-        let watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watches = metrics.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut metric = encoder.encode_descriptor(
             "sealwatch_watch_age",
             "Time since a watch last said something",
@@ -135,7 +205,7 @@ impl Collector for Current {
             None,
             counter.metric_type(),
         )?;
-        for ((method, result), count) in self.1.requests() {
+        for ((method, result), count) in revocation.requests() {
             ConstCounter::new(count).encode(metric.encode_family(&RevocationLabels { method, result })?)?;
         }
         Ok(())
@@ -143,7 +213,8 @@ impl Collector for Current {
 }
 
 /// The registry that `/metrics` prints.
-pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registry {
+pub fn registry(sources: Sources) -> Registry {
+    let metrics = &sources.metrics;
     let mut registry = Registry::default();
     registry.register("sealwatch_reconciles", "Reconciles by kind and result", metrics.reconciles.clone());
     registry.register(
@@ -152,7 +223,7 @@ pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registr
         metrics.status_writes.clone(),
     );
     registry.register("sealwatch_gathers", "Gatherings of evidence by result", metrics.gathers.clone());
-    registry.register_collector(Box::new(Current(Arc::clone(metrics), Arc::clone(revocation))));
+    registry.register_collector(Box::new(Current(sources)));
     registry
 }
 
@@ -165,13 +236,22 @@ mod tests {
     #[test]
     fn the_metrics_page_shows_what_was_counted_under_its_names() {
         let metrics = Arc::new(Metrics::default());
-        let fetcher = PlainFetcher::new(&RegistryOptions::default()).expect("a fetcher");
-        let revocation = Arc::new(Revocation::new(fetcher));
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = || {
+            let fetcher = PlainFetcher::new(&RegistryOptions::default()).expect("a fetcher");
+            let registry = HttpRegistry::new(RegistryOptions::default()).expect("a registry");
+            Sources {
+                metrics: Arc::clone(&metrics),
+                verifier: Arc::new(Verifier::new(registry)),
+                revocation: Arc::new(Revocation::new(fetcher)),
+                cache: Some(EvidenceCache::open(folder.path(), 1 << 20)),
+            }
+        };
         metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
         metrics.set_images("aio", "microsoft", BTreeMap::from([(("Verified".into(), "SignatureValid".into()), 27)]));
         metrics.watch_spoke("Pod");
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(sources())).expect("a page");
         assert!(page.contains("# TYPE sealwatch_revocation_requests counter"), "{page}");
         assert!(page.contains(r#"sealwatch_reconciles_total{kind="TrustPolicy",result="success"} 1"#), "{page}");
         assert!(
@@ -181,9 +261,13 @@ mod tests {
             "{page}"
         );
         assert!(page.contains(r#"sealwatch_watch_age_seconds{kind="Pod"} "#), "{page}");
+        assert!(page.contains("sealwatch_cache_open 1"), "{page}");
+        assert!(page.contains("sealwatch_cache_bytes "), "{page}");
+        assert!(page.contains("# TYPE sealwatch_cache_events counter"), "{page}");
+        assert!(page.contains(r#"sealwatch_remembered_bytes{what="evidence"} 0"#), "{page}");
         metrics.forget("aio", "microsoft");
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
+        prometheus_client::encoding::text::encode(&mut page, &registry(sources())).expect("a page");
         assert!(!page.contains("microsoft"), "{page}");
     }
 }

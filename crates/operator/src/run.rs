@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use kube::{
 };
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_registry::{HttpRegistry, PlainFetcher, RegistryOptions};
-use sealwatch_verifier::{Revocation, Verifier};
+use sealwatch_verifier::{EvidenceCache, Revocation, Verifier};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -29,10 +30,21 @@ use crate::{
 
 /// How long the end may take after the signal for it: well within a pod's usual 30 s.
 const SHUTDOWN_MOST: Duration = Duration::from_secs(15);
+/// How long the cache on disk may take after that to write what it has been given.
+const CACHE_CLOSES_MOST: Duration = Duration::from_secs(5);
 /// How many reconciles of one kind run at once. They wait for nobody but the API server.
 const CONCURRENT_RECONCILES: u16 = 16;
 /// How long a connection to the API server may take.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
+
+/// Where evidence is kept on disk.
+#[derive(Clone, Debug)]
+pub struct CacheOptions {
+    /// The folder, of this process alone.
+    pub folder: PathBuf,
+    /// The most that entries may take in it, in bytes.
+    pub max_bytes: u64,
+}
 
 /// What the operator is started with.
 pub struct Options {
@@ -46,6 +58,8 @@ pub struct Options {
     pub lease: Option<LeaseOptions>,
     /// What the user chose for the controllers.
     pub settings: Settings,
+    /// Where evidence is kept on disk; nowhere without.
+    pub cache: Option<CacheOptions>,
 }
 
 /// Why the operator ended.
@@ -91,7 +105,8 @@ pub async fn run(mut options: Options, stop: impl Future<Output = ()> + Send + '
             hold.map_err(|error| RunError::Client(Box::new(error)))?,
     };
     let (stopping, stopped) = watch::channel(false);
-    let mut tasks = start(options, &hold, listener, &stopped)?;
+    let cache = open_cache(options.cache.clone()).await;
+    let mut tasks = start(options, &hold, cache.clone(), listener, &stopped)?;
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
         // Nothing is finished: another operator may work already.
@@ -105,14 +120,25 @@ pub async fn run(mut options: Options, stop: impl Future<Output = ()> + Send + '
         tracing::warn!("not everything ended in time; ending it");
         tasks.abort_all();
     }
+    if let Some(cache) = cache {
+        // A disk that hangs holds up nobody's end; what is not written is not there.
+        let _ = tokio::time::timeout(CACHE_CLOSES_MOST, cache.close()).await;
+    }
     hold.release().await;
     outcome
+}
+
+/// Opens the cache on disk, where that may block.
+async fn open_cache(options: Option<CacheOptions>) -> Option<EvidenceCache> {
+    let CacheOptions { folder, max_bytes } = options?;
+    tokio::task::spawn_blocking(move || EvidenceCache::open(&folder, max_bytes)).await.ok()
 }
 
 /// Starts every part. Each task yields its name when it ends.
 fn start(
     options: Options,
     hold: &Hold,
+    cache: Option<EvidenceCache>,
     listener: tokio::net::TcpListener,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<&'static str>, RunError> {
@@ -120,8 +146,13 @@ fn start(
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
     let client = hold.client(config).map_err(|error| RunError::Client(Box::new(error)))?;
     let unusable = |error| RunError::Registry(Box::new(error));
-    let revocation = Arc::new(Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?));
-    let registry = HttpRegistry::new(options.registries).map_err(unusable)?;
+    let mut revocation = Revocation::new(PlainFetcher::new(&options.registries).map_err(unusable)?);
+    let mut verifier = Verifier::new(HttpRegistry::new(options.registries).map_err(unusable)?);
+    if let Some(cache) = &cache {
+        revocation = revocation.with_cache(cache.clone());
+        verifier = verifier.with_cache(cache.clone());
+    }
+    let (revocation, verifier) = (Arc::new(revocation), Arc::new(verifier));
     let (policy_sender, policy_triggers) = mpsc::unbounded();
     let (image_sender, image_triggers) = mpsc::unbounded();
     let (policies, policy_writer) = store::<TrustPolicy>();
@@ -129,7 +160,7 @@ fn start(
     let metrics = Arc::new(metrics::Metrics::default());
     let context = Arc::new(Context {
         client: client.clone(),
-        verifier: Arc::new(Verifier::new(registry)),
+        verifier: Arc::clone(&verifier),
         revocation: Arc::clone(&revocation),
         running: std::sync::Mutex::default(),
         policies: crate::policy::Policies::default(),
@@ -163,13 +194,12 @@ fn start(
             .graceful_shutdown_on(stop())
             .run(image_verification::reconcile, image_verification::on_error, Arc::clone(&context))
             .for_each(|_| std::future::ready(()));
-    let served = health::serve(listener, context.synced.clone(), metrics::registry(&metrics, &revocation), stop()).map(
-        |served| {
-            if let Err(error) = served {
-                tracing::error!(%error, "serving health and metrics failed");
-            }
-        },
-    );
+    let page = metrics::registry(metrics::Sources { metrics, verifier, revocation, cache });
+    let served = health::serve(listener, context.synced.clone(), page, stop()).map(|served| {
+        if let Err(error) = served {
+            tracing::error!(%error, "serving health and metrics failed");
+        }
+    });
 
     let parts: [(&'static str, BoxFuture<'static, ()>); 6] = [
         ("TrustPolicy controller", policy_controller.boxed()),

@@ -203,6 +203,12 @@ impl Credentials {
 }
 
 impl CredentialKey {
+    /// The fingerprint itself, to be put through a keyed hash. Whoever has it can try out passwords: it is never to be
+    /// stored or shown as it is.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The fingerprint of several that are used together, in order.
     pub(crate) fn joined(keys: impl Iterator<Item = Self>) -> Self {
         let mut hash = Sha256::new();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Asking a registry, within bounds.
 
+mod disk;
+
 use std::{
     collections::HashSet,
     fmt,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +21,12 @@ use sealwatch_registry::{
 };
 
 use crate::{
-    evidence::{Bounded, Candidate, CandidateState, Evidence, Fetched, ListKey, Subject},
+    cache::{
+        EvidenceCache,
+        memory::{EVIDENCE_BYTES, Fetched, IMAGE_BYTES, Memory, Raw, candidate_size},
+        record::about,
+    },
+    evidence::{Candidate, CandidateState, Evidence, ListKey, Subject},
     follow::Documents,
     queue::{Flights, Hosts},
     reason::Reason,
@@ -28,11 +36,6 @@ use crate::{
 const CONCURRENT_PER_HOST: usize = 8;
 /// How many signatures of one image are fetched at once.
 const CONCURRENT_SIGNATURES: usize = 4;
-/// How many lists of signatures are remembered. One is about 1 KiB.
-const LISTS: usize = 16_384;
-/// How many parsed signatures are remembered. One is about 10 KiB.
-const SIGNATURES: usize = 4_096;
-
 /// Why there is no evidence: a fact of infrastructure, never a statement about signatures.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -75,8 +78,8 @@ impl From<&RegistryError> for GatherError {
 /// image exists, by image and by the credentials that they were obtained with.
 pub struct Verifier<R> {
     pub(crate) registry: R,
-    lists: Bounded<ListKey, Arc<Evidence>>,
-    signatures: Bounded<Digest, Fetched>,
+    memory: Arc<Memory>,
+    cache: Option<EvidenceCache>,
     flights: Flights<ListKey>,
     pub(crate) hosts: Hosts,
     pub(crate) documents: Documents,
@@ -93,12 +96,24 @@ impl<R: Registry> Verifier<R> {
     pub fn new(registry: R) -> Self {
         Self {
             registry,
-            lists: Bounded::new(LISTS),
-            signatures: Bounded::new(SIGNATURES),
+            memory: Arc::new(Memory::new(EVIDENCE_BYTES)),
+            cache: None,
             flights: Flights::default(),
             hosts: Hosts::new(CONCURRENT_PER_HOST),
             documents: Documents::default(),
         }
+    }
+
+    /// The same, which also keeps on disk what it learns, and finds there what an earlier process learnt.
+    #[must_use]
+    pub fn with_cache(mut self, cache: EvidenceCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// How much memory remembered evidence takes, in bytes, by estimate; at most 128 MiB.
+    pub fn remembered_bytes(&self) -> usize {
+        self.memory.bytes()
     }
 
     /// The digest behind a tag, recomputed from the manifest's bytes.
@@ -120,7 +135,7 @@ impl<R: Registry> Verifier<R> {
 
     /// What is remembered of an image under these credentials; asks nothing.
     pub fn remembered(&self, subject: &Subject, credentials: &Credentials) -> Option<Arc<Evidence>> {
-        self.lists.fetch(&self.list_key(subject, credentials))
+        self.memory.list(&self.list_key(subject, credentials))
     }
 
     /// The evidence for one image. What is remembered and younger than `max_age` is used as it is; else the
@@ -141,7 +156,7 @@ impl<R: Registry> Verifier<R> {
         let _flight = self.flights.board(&key).await;
         let queue = self.hosts.queue(subject.repository.registry());
         let _place = queue.enter().await;
-        let known = self.lists.fetch(&key);
+        let known = self.memory.list(&key);
         if max_age.is_zero() {
             self.registry.look_anew(&subject.repository, &subject.digest);
         }
@@ -150,18 +165,26 @@ impl<R: Registry> Verifier<R> {
         {
             return Ok(Arc::clone(evidence));
         }
-        let gathered = self.ask(subject, credentials, known.as_deref(), now).await;
+        let before = match &known {
+            Some(known) => Some(Arc::clone(known)),
+            None => self.restore_list(&key, now).await,
+        };
+        let gathered = self.ask(subject, credentials, (known.as_deref(), before.as_deref()), now).await;
         match gathered {
             Ok(evidence) => {
                 let evidence = Arc::new(evidence);
-                self.lists.store(key, Arc::clone(&evidence));
+                self.memory.keep_list(key.clone(), Arc::clone(&evidence));
+                self.keep(&key, &evidence);
                 Ok(evidence)
             }
             Err(error) => {
                 let error = GatherError::from(&error);
                 if error.reason == Reason::ImageNotFound {
                     // The registry says that the image is gone: what was known of it there no longer holds.
-                    self.lists.remove(&key);
+                    self.memory.forget_list(&key);
+                    if let Some(cache) = &self.cache {
+                        about(&key, |about| cache.forget_list(about));
+                    }
                 }
                 Err(error)
             }
@@ -176,7 +199,7 @@ impl<R: Registry> Verifier<R> {
         &self,
         subject: &Subject,
         credentials: &Credentials,
-        known: Option<&Evidence>,
+        (known, before): (Option<&Evidence>, Option<&Evidence>),
         now: Timestamp,
     ) -> Result<Evidence, RegistryError> {
         let repository = &subject.repository;
@@ -189,18 +212,38 @@ impl<R: Registry> Verifier<R> {
         let vanished = listed.is_empty() && known.is_some_and(|known| !known.candidates.is_empty());
         // Signatures that were there are gone: is the image?
         let image = if vanished { self.head(subject, credentials).await? } else { image };
-        let (listed, omitted) = choose(listed, known);
-        let candidates = stream::iter(listed)
-            .map(|descriptor| self.candidate(repository, &image, descriptor, credentials))
-            .buffered(CONCURRENT_SIGNATURES)
-            .collect()
-            .await;
+        let (listed, mut omitted) = choose(listed, before);
+        let (candidates, more) = self.candidates(repository, &image, listed, credentials).await;
+        omitted = omitted.saturating_add(more);
         Ok(Evidence { image, candidates, omitted, gathered_at: now, gathered: Instant::now() })
     }
 
     async fn head(&self, subject: &Subject, credentials: &Credentials) -> Result<Descriptor, RegistryError> {
         let target = Target::Digest(subject.digest.clone());
         self.registry.resolve(&subject.repository, &target, credentials).await
+    }
+
+    /// The signatures of an image, as far as they fit into its share of memory, and how many do not.
+    async fn candidates(
+        &self,
+        repository: &Repository,
+        image: &Descriptor,
+        listed: Vec<Descriptor>,
+        credentials: &Credentials,
+    ) -> (Vec<Candidate>, usize) {
+        let all = stream::iter(listed).map(|descriptor| self.candidate(repository, image, descriptor, credentials));
+        let mut all = pin!(all.buffered(CONCURRENT_SIGNATURES));
+        let (mut candidates, mut size, mut omitted) = (Vec::new(), 0_usize, 0_usize);
+        while let Some(candidate) = all.next().await {
+            let more = size.saturating_add(candidate_size(&candidate.state));
+            if more > IMAGE_BYTES {
+                omitted = omitted.saturating_add(1);
+                continue;
+            }
+            size = more;
+            candidates.push(candidate);
+        }
+        (candidates, omitted)
     }
 
     async fn candidate(
@@ -223,32 +266,41 @@ impl<R: Registry> Verifier<R> {
         Candidate { digest, state }
     }
 
-    /// One signature, from memory or from the registry.
+    /// One signature, from memory, from the disk or from the registry.
     async fn fetch(
         &self,
         repository: &Repository,
         image: &Descriptor,
         listed: &Descriptor,
         credentials: &Credentials,
-    ) -> Result<Fetched, RegistryError> {
-        if let Some(fetched) = self.signatures.fetch(&listed.digest) {
+    ) -> Result<Arc<Fetched>, RegistryError> {
+        if let Some(fetched) = self.memory.signature(&listed.digest) {
+            return Ok(fetched);
+        }
+        if let Some(fetched) = self.stored(listed, image).await {
             return Ok(fetched);
         }
         let manifest = self.registry.manifest(repository, listed, credentials).await?;
-        let envelope = match parse(&manifest, image) {
-            Ok(parsed) => {
-                let blob = self.registry.blob(repository, &parsed.envelope, credentials).await?;
-                let envelope = Envelope::parse(&parsed.envelope.media_type, &blob);
-                Some(envelope.map(Arc::new).map_err(|error| error.to_string().into()))
-            }
-            Err(_) => None,
+        let Ok(parsed) = parse(&manifest, image) else {
+            return Ok(Arc::new(Fetched { manifest, envelope: None, raw: None }));
         };
-        let fetched = Fetched { manifest, envelope };
-        if fetched.envelope.is_some() {
-            self.signatures.store(listed.digest.clone(), fetched.clone());
+        let blob = self.registry.blob(repository, &parsed.envelope, credentials).await?;
+        let mut fetched = open(manifest, &parsed.envelope, &blob);
+        if self.cache.is_some() {
+            let (manifest_type, envelope) = (listed.media_type.clone(), parsed.envelope);
+            fetched = fetched.with_raw(Raw { manifest_type, envelope, bytes: blob });
         }
+        let fetched = Arc::new(fetched);
+        self.memory.keep_signature(listed.digest.clone(), Arc::clone(&fetched));
         Ok(fetched)
     }
+}
+
+/// A signature that was fetched, its envelope parsed.
+fn open(manifest: Bytes, described: &Descriptor, envelope: &[u8]) -> Fetched {
+    let envelope = Envelope::parse(&described.media_type, envelope);
+    let envelope = Some(envelope.map(Arc::new).map_err(|error| error.to_string().into()));
+    Fetched { manifest, envelope, raw: None }
 }
 
 /// DS-9, DS-12: the signatures to look at, and how many are left out: those that were whole the last time come first, so that nobody

@@ -8,9 +8,13 @@
 //! answers × time → [`Verification`]. [`Verifier::investigate`] and [`FollowedMatter`] are the same for all digests whose
 //! signatures count for what runs. Judging runs again, without a request, whenever policy, trust or time changes.
 //!
+//! [`EvidenceCache`] keeps what was learnt on disk, for a process that starts while it cannot ask.
+//!
 //! What could not be asked is never an answer: a registry that does not reply, refuses or throttles ends as a
 //! [`GatherError`], never as "no signatures".
 
+mod bounded;
+pub mod cache;
 mod evidence;
 mod follow;
 mod gather;
@@ -21,6 +25,7 @@ mod reason;
 mod revocation;
 pub mod schedule;
 
+pub use cache::{CacheState, EvidenceCache};
 pub use evidence::{Candidate, CandidateState, Evidence, Subject};
 pub use follow::{
     DigestMatching, Findings, FollowedMatter, FollowedRecall, Judgement, Platforms, Question, REFERENCES_FOLLOWED,

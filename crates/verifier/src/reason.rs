@@ -54,6 +54,23 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// The reason of this name among those for which a signature could not be fetched.
+    pub(crate) fn of_gathering(name: &str) -> Option<Self> {
+        let all = [
+            Self::SignatureLimitExceeded,
+            Self::RegistryUnavailable,
+            Self::RegistryUnauthorized,
+            Self::RegistryThrottled,
+            Self::EgressRefused,
+            Self::ImageNotFound,
+            Self::SignaturesNotMirrored,
+            Self::DigestMismatch,
+        ];
+        all.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -19,16 +19,19 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use sealwatch_notation::{
-    MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, RevocationList, RevocationQuestion, RevocationRequest,
+    MAX_CRL_BYTES, MAX_OCSP_RESPONSE_BYTES, OcspResponse, RevocationList, RevocationQuestion, RevocationRequest,
 };
 use sealwatch_registry::{PlainError, PlainFetcher, PlainRequest};
 
-use self::cache::{Answer, Attempt, Cache, Key};
+use self::cache::{Answer, Attempt, Cache, Held, Key};
 pub use self::{
     cache::Freshness,
     recall::{Answers, BroughtLists, Kept, Matter, Recalled},
 };
-use crate::queue::{Flights, Hosts};
+use crate::{
+    cache::EvidenceCache,
+    queue::{Flights, Hosts},
+};
 
 /// Time for an OCSP request (RV-8; the client of notation-go has the same).
 const OCSP_TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -49,6 +52,7 @@ pub type RequestCounts = BTreeMap<(&'static str, &'static str), u64>;
 pub struct Revocation {
     fetcher: PlainFetcher,
     cache: Cache,
+    disk: Option<EvidenceCache>,
     flights: Flights<Key>,
     hosts: Hosts,
     requests: Mutex<RequestCounts>,
@@ -66,10 +70,24 @@ impl Revocation {
         Self {
             fetcher,
             cache: Cache::default(),
+            disk: None,
             flights: Flights::default(),
             hosts: Hosts::new(CONCURRENT_PER_HOST),
             requests: Mutex::default(),
         }
+    }
+
+    /// The same, which also keeps answers on disk, and finds there what an earlier process heard. That is used where the
+    /// same cannot be heard again, and is asked for again in any case.
+    #[must_use]
+    pub fn with_cache(mut self, cache: EvidenceCache) -> Self {
+        self.disk = Some(cache);
+        self
+    }
+
+    /// How much memory the answers take, in bytes, by estimate; at most 96 MiB.
+    pub fn remembered_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// Asks what the signatures of an image need and what is not known freshly enough. How it went is recalled.
@@ -99,18 +117,19 @@ impl Revocation {
     async fn ask(&self, question: &RevocationQuestion, freshness: Freshness) {
         let key = Key::from(question);
         let _flight = self.flights.board(&key).await;
-        let is_known = |entry: cache::Entry| !entry.due(freshness, Timestamp::now()).is_zero();
-        if self.cache.fetch(&key).is_some_and(is_known) {
+        let known = self.cache.fetch(&key);
+        if known.as_ref().is_some_and(|entry| !entry.due(freshness, Timestamp::now()).is_zero()) {
             return;
         }
+        let restored = if known.is_some() { None } else { self.restore(&key, question).await };
         let queue = self.hosts.queue(host_of(&question.url));
         let _place = queue.enter().await;
         let began = Instant::now();
         let heard = self.fetch(question).await;
         let ended = Timestamp::now();
         let (method, result) = (method_of(question), heard.as_ref().map_or_else(label, |_| "Succeeded"));
-        let read = match heard {
-            Ok(body) => read(question.clone(), body, ended).await,
+        let read = match &heard {
+            Ok(body) => read(question.clone(), body.clone(), ended).await,
             Err(error) => Err(error.to_string()),
         };
         let (answer, failure) = match read {
@@ -123,7 +142,23 @@ impl Revocation {
         let count = requests.entry((method, result)).or_default();
         *count = count.saturating_add(1);
         drop(requests);
-        self.cache.store(key, Attempt { began, ended, answer, failure });
+        let is_success = failure.is_none();
+        let is_held = self.cache.store(key.clone(), restored, Attempt { began, ended, answer, failure });
+        if let (Some(disk), Ok(body), true) = (&self.disk, heard, is_success && is_held) {
+            disk.keep_answer(&key.about(), ended, body);
+        }
+    }
+
+    /// What an earlier process heard, if it answered the question then. Whether it still does is judged like that of any
+    /// answer.
+    async fn restore(&self, key: &Key, question: &RevocationQuestion) -> Option<Held> {
+        let (disk, key, now) = (self.disk.clone()?, key.clone(), Timestamp::now());
+        let found = tokio::task::spawn_blocking(move || disk.answer(&key.about(), now));
+        let (body, fetched) = found.await.ok().flatten()?;
+        match read(question.clone(), body, fetched).await {
+            Ok((answer, Ok(times))) => Some(Held { answer, times: Some(times), fetched }),
+            Ok((_, Err(_))) | Err(_) => None,
+        }
     }
 
     async fn fetch(&self, question: &RevocationQuestion) -> Result<bytes::Bytes, PlainError> {
@@ -160,8 +195,9 @@ async fn read(question: RevocationQuestion, body: bytes::Bytes, now: Timestamp) 
             let times = question.check_crl(&list, now).map_err(|error| error.to_string());
             return Ok((Answer::List(list), times));
         }
-        let times = question.check_ocsp(&body, now).map_err(|error| error.to_string());
-        Ok((Answer::Ocsp(body.as_ref().into()), times))
+        let response = OcspResponse::from_der(&body);
+        let times = response.as_ref().map_err(Clone::clone).and_then(|response| question.check_ocsp(response, now));
+        Ok((Answer::Ocsp(response, body.len()), times.map_err(|error| error.to_string())))
     };
     let read = tokio::task::spawn_blocking(read).await;
     read.unwrap_or_else(|_| Err("reading the answer ended in an internal error".to_owned()))

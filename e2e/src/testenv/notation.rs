@@ -144,6 +144,15 @@ impl Notation {
         Ok(self.bare_command(&self.trust_folder()).args(args).output().await?)
     }
 
+    /// Likewise, with what notation calls experimental: OCI layouts.
+    ///
+    /// # Errors
+    /// As [`Notation::run`].
+    pub async fn run_experimental(&self, args: &[&str]) -> Result<Output> {
+        let mut command = self.bare_command(&self.trust_folder());
+        Ok(command.env("NOTATION_EXPERIMENTAL", "1").args(args).output().await?)
+    }
+
     fn command(&self, config: &Path, subcommand: &str) -> Command {
         let mut command = self.bare_command(config);
         command.arg(subcommand);

@@ -4,6 +4,7 @@
 //! server's audit log tells which of its rights it used.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, Pod};
@@ -225,7 +226,7 @@ async fn assert_least(cluster: &Cluster, account: &str, granted: &BTreeSet<Right
 /// Installs a release, and looks at what Helm says and at what the API server makes of it.
 async fn install(cluster: &Cluster, helm: &Helm, release: &str, values: &Value) -> Result<()> {
     let file = helm.folder().join("values.yaml");
-    std::fs::write(&file, values.to_string())?;
+    fs::write(&file, values.to_string())?;
     let file = file.display().to_string();
     let output = helm.run(&["install", "sealwatch", &chart(), "--namespace", release, "--values", &file]).await?;
     let notes = finished("helm install", &output)?;
@@ -254,7 +255,6 @@ async fn a_release_works(test: &str, namespaced: bool, replicas: usize) -> Resul
         "watchNamespace": watched.unwrap_or_default(),
         "replicas": replicas,
         "collectAfter": "1s",
-        "cache": {"enabled": false},
         "registries": {"config": {"mirrors": {registry.host(): {"endpoint": [plain]}}}},
     });
     install(&cluster, &helm, &release, &values).await?;
@@ -282,6 +282,7 @@ async fn a_release_works(test: &str, namespaced: bool, replicas: usize) -> Resul
     for operator in &mut operators {
         if operator.probe("/readyz").await?.1 == "ok\n" {
             assert_all_served(&operator.probe("/metrics").await?.1)?;
+            assert!(fs::read_dir(operator.volume("cache"))?.next().is_some(), "no evidence is kept on the volume");
             working += 1;
         }
     }
@@ -354,7 +355,7 @@ async fn a_check_of_a_server_that_is_not_there_says_so_and_one_without_kubeconfi
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "users": [{"name": "u", "user": {}}],
     });
-    std::fs::write(&file, kubeconfig.to_string())?;
+    fs::write(&file, kubeconfig.to_string())?;
     let (code, text) = check(&file.display().to_string()).await?;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.starts_with("missing: the API server at https://127.0.0.1:1 does not answer: "), "{text}");

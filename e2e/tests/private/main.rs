@@ -7,6 +7,7 @@ mod by_hand;
 mod credentials;
 mod dead;
 mod mirrors;
+mod offline;
 mod planted;
 mod tenants;
 

@@ -30,15 +30,46 @@ pub struct RevocationAnswers {
 /// What came, or why nothing did.
 type Answer<T> = Result<T, RevocationError>;
 
+/// An OCSP response that was read, and of which nothing is believed yet. Cheap to clone; clones share what was found out
+/// about its signature.
+#[derive(Clone, Debug)]
+pub struct OcspResponse(Arc<Response>);
+
+impl OcspResponse {
+    /// Reads one response in DER.
+    ///
+    /// # Errors
+    /// If there are more than [`MAX_OCSP_RESPONSE_BYTES`](super::MAX_OCSP_RESPONSE_BYTES), they are not exactly one
+    /// response of the basic type, or the responder says that it has no answer.
+    pub fn from_der(der: &[u8]) -> Result<Self, RevocationError> {
+        Response::from_der(der).map(|response| Self(Arc::new(response)))
+    }
+
+    pub(super) fn response(&self) -> &Response {
+        &self.0
+    }
+}
+
 impl RevocationAnswers {
     /// Takes what the OCSP responder at `url` answered to the question about `certificate`: the body, or why there is
     /// none, as a phrase for messages. A body of more than [`MAX_OCSP_RESPONSE_BYTES`](super::MAX_OCSP_RESPONSE_BYTES) is not kept. Takes the place of
     /// an earlier answer.
     pub fn insert_ocsp(&mut self, url: &str, certificate: &Certificate, response: Result<Vec<u8>, String>) {
         let answer = match response {
-            Ok(body) => Response::from_der(&body).map(Arc::new),
+            Ok(body) => OcspResponse::from_der(&body),
             Err(why) => Err(not_fetched(url, &why)),
         };
+        self.insert_ocsp_response(url, certificate, answer);
+    }
+
+    /// Likewise, what reading the body came to earlier: what was found out about its signature is not found out again.
+    pub fn insert_ocsp_response(
+        &mut self,
+        url: &str,
+        certificate: &Certificate,
+        response: Result<OcspResponse, RevocationError>,
+    ) {
+        let answer = response.map(|response| response.0);
         self.ocsp.insert((url.to_owned(), certificate.sha256().to_owned()), answer);
     }
 

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use base64ct::{Base64, Encoding};
 
-use super::answers::RevocationAnswers;
+use super::answers::{OcspResponse, RevocationAnswers};
 use super::crl::RevocationList;
 use super::error::RevocationError;
-use super::ocsp::{CertId, Responder, Response};
+use super::ocsp::{CertId, Responder};
 use super::{MAX_URL_BYTES, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION};
 use crate::Timestamp;
 use crate::certificate::{Certificate, DistributionPoint};
@@ -38,8 +38,8 @@ impl RevocationQuestion {
     ///
     /// # Errors
     /// Why it does not.
-    pub fn check_ocsp(&self, response: &[u8], now: Timestamp) -> Result<AnswerTimes, RevocationError> {
-        let response = Response::from_der(response)?;
+    pub fn check_ocsp(&self, response: &OcspResponse, now: Timestamp) -> Result<AnswerTimes, RevocationError> {
+        let response = response.response();
         let answer = response.find(&CertId::of(&self.certificate, &self.issuer))?;
         response.authenticate(&self.issuer, now)?;
         answer.check_currency(now)?;

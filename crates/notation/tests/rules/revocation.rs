@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use sealwatch_notation::{
-    CheckResult, CheckType, Envelope, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION, Outcome, Reason,
-    RevocationAnswers, RevocationList, RevocationMethod, RevocationQuestions, RevocationRequest, TrustPolicyDocument,
-    TrustStores, Verdict, revocation_questions,
+    CheckResult, CheckType, Envelope, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION, OcspResponse, Outcome,
+    Reason, RevocationAnswers, RevocationList, RevocationMethod, RevocationQuestions, RevocationRequest,
+    TrustPolicyDocument, TrustStores, Verdict, revocation_questions,
 };
 
 use crate::judge::parse;
@@ -324,8 +324,11 @@ fn only_an_authentic_and_current_answer_about_the_certificate_answers_a_question
     );
     let question = |wants_list| questions.iter().find(|one| (one.request == RevocationRequest::Crl) == wants_list);
     let (ocsp, list) = (question(false).expect("a responder"), question(true).expect("a list"));
+    let respond = |response: &Ocsp, now| {
+        OcspResponse::from_der(&response.issue()).and_then(|response| ocsp.check_ocsp(&response, time(now)))
+    };
     for status in [GOOD.to_vec(), UNKNOWN.to_vec(), revoked(None)] {
-        let times = ocsp.check_ocsp(&Ocsp::new(&status).issue(), time(NOW)).expect("an answer");
+        let times = respond(&Ocsp::new(&status), NOW).expect("an answer");
         assert_eq!(times.this_update, time("2026-11-20T00:00:00Z"));
         assert_eq!(times.next_update, time("2026-11-27T00:00:00Z"));
     }
@@ -337,7 +340,7 @@ fn only_an_authentic_and_current_answer_about_the_certificate_answers_a_question
         ("expired", Ocsp::new(&GOOD), "2026-11-28T00:00:00Z"),
         ("of the future", Ocsp::new(&GOOD), "2026-11-19T00:00:00Z"),
     ] {
-        assert!(ocsp.check_ocsp(&response.issue(), time(now)).is_err(), "{what}");
+        assert!(respond(&response, now).is_err(), "{what}");
     }
     let check =
         |issued: List, now| list.check_crl(&RevocationList::from_der(issued.issue()).expect("a list"), time(now));

@@ -14,8 +14,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
-use sealwatch_registry::{Credentials, Reference};
-use sealwatch_verifier::{Findings, FollowedMatter, Freshness, GatherError, Platforms, Question, Runs};
+use sealwatch_registry::{Credentials, Digest, Reference};
+use sealwatch_verifier::{
+    DigestMatching, Findings, FollowedMatter, Freshness, GatherError, Platforms, Question, Runs, Subject,
+};
 
 use super::{
     ParsedCase,
@@ -99,14 +101,16 @@ pub fn start(
             context.triggers.image(key);
             return;
         }
-        let outcome = tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context)).catch_unwind()).await;
+        let outcome =
+            tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context, &memory)).catch_unwind()).await;
         let outcome = match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(failed("the verification of this image ended in an internal error; see the log")),
             Err(_elapsed) => Err(failed("the registry was not done after 300 s")),
         };
         // A registry that is out of reach says nothing about the certificates of what is known.
-        look.learn_guarded(&context, outcome.as_ref().ok().or(look.known.as_ref())).await;
+        let known = lock(&memory).looks.findings.clone();
+        look.learn_guarded(&context, outcome.as_ref().ok().or(known.as_ref())).await;
         let result = outcome.as_ref().err().map_or("Succeeded", |error| error.reason.as_str());
         context.metrics.gathers.get_or_create(&GatherLabels { result }).inc();
         let mut memory = lock(&memory);
@@ -128,7 +132,7 @@ fn failed(message: &str) -> LookError {
 }
 
 impl Look {
-    async fn run(&self, context: &Context) -> Result<Arc<Findings>, LookError> {
+    async fn run(&self, context: &Context, memory: &Shared) -> Result<Arc<Findings>, LookError> {
         let credentials = self.credentials(&context.client).await?;
         let repository = self.reference.repository();
         let pinned = self.runs.clone().or_else(|| self.reference.digest().cloned().map(Runs::Digest));
@@ -140,6 +144,11 @@ impl Look {
             }
             (None, None) => return Err(failed("the image names neither tag nor digest")),
         };
+        if self.known.is_none()
+            && let Runs::Digest(digest) = &runs
+        {
+            self.restore(context, memory, digest, &credentials).await;
+        }
         let question = Question {
             repository: repository.clone(),
             runs,
@@ -149,6 +158,16 @@ impl Look {
         };
         let found = context.verifier.investigate(&question, &credentials, self.max_age, Timestamp::now()).await;
         found.map(Arc::new).map_err(|error| self.explained(look_error(error)))
+    }
+
+    /// In case the registry cannot be asked: older evidence is evidence of its time. Only what was found about exactly
+    /// what runs is restored; where that has no signature and others would count, nothing is known.
+    async fn restore(&self, context: &Context, memory: &Shared, digest: &Digest, credentials: &Credentials) {
+        let subject = Subject { repository: self.reference.repository().clone(), digest: digest.clone() };
+        let Some(restored) = context.verifier.restore(&subject, credentials, Timestamp::now()).await else { return };
+        if self.policy.matching == DigestMatching::Exact || !restored.candidates.is_empty() {
+            lock(memory).looks.findings.get_or_insert_with(|| Arc::new(Findings::exact(restored)));
+        }
     }
 
     /// A digest that a node reports and the registry does not have came to the node in some other way.

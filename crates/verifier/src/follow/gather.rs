@@ -13,7 +13,8 @@ use sealwatch_registry::limits::MAX_FOLLOWED_BYTES;
 
 use super::{DigestMatching, Findings, Followed, Path, Question, Runs, Via};
 use crate::{
-    evidence::{Bounded, Evidence, Subject},
+    bounded::Bounded,
+    evidence::{Evidence, Subject},
     gather::{GatherError, Verifier},
     reason::Reason,
 };

@@ -3,19 +3,26 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use sealwatch_notation::{AnswerTimes, RevocationAnswers, RevocationList, RevocationQuestion, RevocationRequest};
+use sealwatch_notation::{
+    AnswerTimes, OcspResponse, RevocationAnswers, RevocationError, RevocationList, RevocationQuestion,
+    RevocationRequest,
+};
 
 use crate::schedule;
 
 /// How many answers are remembered. A namespace's chains name some tens of URLs.
 const ANSWERS: usize = 4_096;
-/// How many bytes of answers are remembered: two of the largest lists; usual ones are below 1 MiB.
-const BYTES: usize = 64 * 1024 * 1024;
+/// How many bytes answers may take, by estimate: two of the largest lists; usual ones are below 1 MiB.
+pub(super) const BYTES: usize = 96 * 1024 * 1024;
+/// What an OCSP response takes when it is read, in terms of its encoding: copies of its parts, and its certificates.
+const OCSP_FACTOR: usize = 6;
+/// What a question takes beside its texts and the answer.
+const OVERHEAD: usize = 1024;
 /// How long a failure is remembered at least. Everybody who has the same question is served by it, and an outage of a
 /// second costs no more than this.
 pub(super) const FAILURE_KEPT: Duration = Duration::from_mins(1);
@@ -32,6 +39,19 @@ pub(super) struct Key {
     certificate: Option<String>,
 }
 
+impl Key {
+    /// What the name of its answer on disk is made of.
+    pub(super) fn about(&self) -> [&[u8]; 4] {
+        let kind = if self.certificate.is_some() { "OCSP" } else { "CRL" };
+        let certificate = self.certificate.as_deref().unwrap_or_default();
+        [kind, &self.url, &self.issuer, certificate].map(str::as_bytes)
+    }
+
+    fn size(&self) -> usize {
+        self.about().iter().map(|text| text.len()).sum()
+    }
+}
+
 impl From<&RevocationQuestion> for Key {
     fn from(question: &RevocationQuestion) -> Self {
         let is_list = question.request == RevocationRequest::Crl;
@@ -46,22 +66,26 @@ impl From<&RevocationQuestion> for Key {
 /// An answer as it came, read as far as it must be to keep it.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    Ocsp(Arc<[u8]>),
+    /// What reading it came to, and how long it is.
+    Ocsp(Result<OcspResponse, RevocationError>, usize),
     List(RevocationList),
 }
 
 impl Answer {
+    /// How much it takes, by estimate. The index of a list's entries takes less than half of what they do.
     fn size(&self) -> usize {
         match self {
-            Self::Ocsp(body) => body.len(),
-            Self::List(list) => list.der().len(),
+            Self::Ocsp(_, size) => size.saturating_mul(OCSP_FACTOR),
+            Self::List(list) => list.der().len().saturating_add(list.der().len() / 2),
         }
     }
 
     /// Puts it among the answers that are judged by.
     pub(super) fn insert(&self, question: &RevocationQuestion, answers: &mut RevocationAnswers) {
         match self {
-            Self::Ocsp(body) => answers.insert_ocsp(&question.url, &question.certificate, Ok(body.to_vec())),
+            Self::Ocsp(response, _) => {
+                answers.insert_ocsp_response(&question.url, &question.certificate, response.clone());
+            }
             Self::List(list) => answers.insert_crl(&question.url, Ok(list.clone())),
         }
     }
@@ -170,46 +194,58 @@ impl Cache {
         Some(entry.clone())
     }
 
+    /// How much the answers take, by estimate.
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// RV-23: takes in how an attempt ended. An answer to the question takes the place of an older one; what answers
-    /// nothing, only the place of the like.
-    pub(super) fn store(&self, key: Key, attempt: Attempt) {
+    /// nothing, only the place of the like. `restored` is what an earlier process heard, if this one has heard nothing.
+    /// Returns whether the new answer is the one that is held now.
+    pub(super) fn store(&self, key: Key, restored: Option<Held>, attempt: Attempt) -> bool {
         let mut inner = self.lock();
         let known = inner.entries.remove(&key);
-        inner.bytes = inner.bytes.saturating_sub(known.as_ref().map_or(0, size));
+        inner.bytes = inner.bytes.saturating_sub(known.as_ref().map_or(0, |entry| size(&key, entry)));
         let failed = known.as_ref().and_then(|entry| entry.failure.as_ref()).map_or(0, |failure| failure.times);
         let failure =
             attempt.failure.map(|why| Failure { why, times: failed.saturating_add(1), ended: Instant::now() });
         let new = attempt.answer.map(|(answer, times)| Held { answer, times, fetched: attempt.ended });
-        let held = better(known.and_then(|entry| entry.held), new, attempt.ended);
+        let (held, is_new) = better(known.and_then(|entry| entry.held).or(restored), new, attempt.ended);
         inner.clock = inner.clock.saturating_add(1);
         let entry = Entry { held, failure, asked: attempt.began, used: inner.clock };
-        inner.bytes = inner.bytes.saturating_add(size(&entry));
+        inner.bytes = inner.bytes.saturating_add(size(&key, &entry));
         inner.entries.insert(key, entry);
         while inner.entries.len() > ANSWERS || inner.bytes > BYTES {
             let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
-            let Some(gone) = oldest.and_then(|key| inner.entries.remove(&key)) else { break };
-            inner.bytes = inner.bytes.saturating_sub(size(&gone));
+            let Some((key, gone)) = oldest.and_then(|key| inner.entries.remove_entry(&key)) else { break };
+            inner.bytes = inner.bytes.saturating_sub(size(&key, &gone));
         }
+        is_new
     }
 }
 
-fn size(entry: &Entry) -> usize {
-    entry.held.as_ref().map_or(0, |held| held.answer.size())
+fn size(key: &Key, entry: &Entry) -> usize {
+    let answer = entry.held.as_ref().map_or(0, |held| held.answer.size());
+    let failure = entry.failure.as_ref().map_or(0, |failure| failure.why.len());
+    [answer, failure, OVERHEAD].into_iter().fold(key.size(), usize::saturating_add)
 }
 
-/// Which of two answers is kept. A network that plays an older answer back does not undo a newer one, and what answers
+/// Which of two answers is kept, and whether it is the new one. A network that plays an older answer back does not undo a newer one, and what answers
 /// nothing does not undo what did.
-fn better(old: Option<Held>, new: Option<Held>, now: Timestamp) -> Option<Held> {
-    let (Some(old), Some(new)) = (&old, &new) else { return new.or(old) };
-    let kept = match (old.times, new.times) {
-        (Some(_), None) => old.clone(),
+fn better(old: Option<Held>, new: Option<Held>, now: Timestamp) -> (Option<Held>, bool) {
+    let (Some(old), Some(new)) = (&old, &new) else {
+        let is_new = new.is_some();
+        return (new.or(old), is_new);
+    };
+    let (kept, is_new) = match (old.times, new.times) {
+        (Some(_), None) => (old.clone(), false),
         // As fresh as if it had been heard again.
         (Some(before), Some(after)) if old.is_current(now) && after.this_update < before.this_update => {
-            Held { fetched: new.fetched, ..old.clone() }
+            (Held { fetched: new.fetched, ..old.clone() }, false)
         }
-        _ => new.clone(),
+        _ => (new.clone(), true),
     };
-    Some(kept)
+    (Some(kept), is_new)
 }
 
 #[cfg(test)]
@@ -220,31 +256,52 @@ mod tests {
         Key { url: number.to_string(), issuer: String::new(), certificate: None }
     }
 
+    /// An answer that takes so many bytes and overhead.
     fn attempt(bytes: usize) -> Attempt {
-        let answer = (bytes > 0).then(|| (Answer::Ocsp(vec![0; bytes].into()), None));
+        let unreadable = OcspResponse::from_der(b"").map(|_| ()).unwrap_err();
+        let answer = (bytes > 0).then(|| (Answer::Ocsp(Err(unreadable), bytes / OCSP_FACTOR), None));
         Attempt { began: Instant::now(), ended: Timestamp::UNIX_EPOCH, answer, failure: None }
     }
 
     #[test]
     fn what_was_not_used_for_longest_makes_room_by_bytes() {
         let cache = Cache::default();
+        let quarter = BYTES / 4 - 2 * OVERHEAD;
         for number in 0..4 {
-            cache.store(key(number), attempt(BYTES / 4));
+            cache.store(key(number), None, attempt(quarter));
         }
         assert!(cache.fetch(&key(0)).is_some());
-        cache.store(key(4), attempt(1));
+        cache.store(key(4), None, attempt(8 * OVERHEAD));
         assert!(cache.fetch(&key(1)).is_none(), "it was used before all others");
         assert!([0, 2, 3, 4].iter().all(|number| cache.fetch(&key(*number)).is_some()));
         // In place of an older answer there is room again.
-        cache.store(key(0), attempt(BYTES / 4));
+        cache.store(key(0), None, attempt(quarter));
         assert!([0, 2, 3, 4].iter().all(|number| cache.fetch(&key(*number)).is_some()));
+        assert!(cache.bytes() <= BYTES);
+        // What does not fit at all is not kept, and nothing else is for its sake.
+        cache.store(key(5), None, attempt(2 * BYTES));
+        assert!(cache.bytes() <= BYTES, "{}", cache.bytes());
+    }
+
+    #[test]
+    fn long_addresses_and_reasons_count_as_bytes_too() {
+        let cache = Cache::default();
+        for number in 0..ANSWERS {
+            let failure = Some("x".repeat(64 * 1024));
+            let url = format!("{number}{}", "u".repeat(2048));
+            let key = Key { url, issuer: String::new(), certificate: None };
+            cache.store(key, None, Attempt { failure, ..attempt(0) });
+            assert!(cache.bytes() <= BYTES);
+        }
+        let entries = cache.lock().entries.len();
+        assert!(entries > 1_000 && entries < BYTES / (64 * 1024), "{entries}");
     }
 
     #[test]
     fn no_more_answers_are_remembered_than_the_limit_failures_included() {
         let cache = Cache::default();
         for number in 0..=ANSWERS {
-            cache.store(key(number), attempt(0));
+            cache.store(key(number), None, attempt(0));
         }
         assert!(cache.fetch(&key(0)).is_none());
         assert!(cache.fetch(&key(1)).is_some() && cache.fetch(&key(ANSWERS)).is_some());

@@ -110,6 +110,8 @@ pub(super) struct Signature<'a> {
     statement: &'a Statement,
     stores: &'a TrustStores,
     plain: RevocationAnswers,
+    /// What it comes to when nobody has been asked.
+    outcome: Outcome,
 }
 
 impl Signature<'_> {
@@ -174,7 +176,7 @@ impl Revocation {
             asks: Vec::new(),
             fresh: signature.plain.clone(),
             held: signature.plain.clone(),
-            outcome: signature.judge(&signature.plain, now),
+            outcome: signature.outcome.clone(),
             is_kept: false,
             is_unasked: false,
             due: None,
@@ -187,6 +189,9 @@ impl Revocation {
                     .iter()
                     .any(|other| other.request != RevocationRequest::Crl && other.certificate == question.certificate)
         };
+        if questions.iter().next().is_none() {
+            return consulted;
+        }
         self.look_up(&mut consulted, &questions, &|question| !is_fallback(question), freshness, now);
         consulted.outcome = signature.judge(&consulted.fresh, now);
         if !consulted.is_unasked && is_open(&consulted.outcome) && questions.iter().any(is_fallback) {
@@ -267,19 +272,16 @@ pub(super) fn signatures<'a>(matter: &Matter<'a>, now: Timestamp) -> Vec<Signatu
     let Selection::Judge(statement) = select(matter.document, matter.repository) else { return Vec::new() };
     let plain = matter.brought.answers();
     let signature = |(place, candidate): (usize, &'a crate::Candidate)| match &candidate.state {
-        CandidateState::Envelope(envelope) => Some(Signature {
-            place,
-            envelope,
-            target: target_of(&matter.evidence.image),
-            statement,
-            stores: matter.stores,
-            plain: plain.clone(),
-        }),
+        CandidateState::Envelope(envelope) => {
+            let target = target_of(&matter.evidence.image);
+            let outcome = notation::judge(envelope, &target, statement, matter.stores, &plain, now);
+            // What fails whatever the answers are is not worth a question.
+            let (stores, plain) = (matter.stores, plain.clone());
+            is_open(&outcome).then_some(Signature { place, envelope, target, statement, stores, plain, outcome })
+        }
         CandidateState::Broken(_) | CandidateState::Unfetched(_) => None,
     };
-    let all = matter.evidence.candidates.iter().enumerate().filter_map(signature);
-    // What fails whatever the answers are is not worth a question.
-    all.filter(|signature| is_open(&signature.judge(&signature.plain, now))).take(SIGNATURES).collect()
+    matter.evidence.candidates.iter().enumerate().filter_map(signature).take(SIGNATURES).collect()
 }
 
 fn refuse(question: &RevocationQuestion, why: &str, answers: &mut RevocationAnswers) {

@@ -7,4 +7,5 @@ mod scripted;
 
 mod asking;
 mod keeping;
+mod restart;
 mod scene;
