@@ -40,12 +40,17 @@ build:
 release:
     cargo build --locked --release -p sealwatch
 
-# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle
+# Make the container image as an OCI layout in FOLDER, without Docker; the last line is its digest
 [group('build')]
-tools *names="kube notation olareg distribution oracle":
+image folder="build/image":
+    @dev/image {{ quote(folder) }}
+
+# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle helm
+[group('build')]
+tools *names="kube notation olareg distribution oracle helm":
     @e2e/tools/build {{ names }} >/dev/null
 
-# Unit tests and vectors of all crates; no network, no processes. ARGS go to cargo test
+# Unit tests and vectors of all crates; no network. ARGS go to cargo test
 [group('test')]
 unit *args:
     {{ with_vectors }} cargo test --locked --workspace --exclude sealwatch-e2e --exclude sealwatch-conformance {{ args }}
@@ -62,7 +67,7 @@ vectors:
 
 # Tests against a real control plane, real registries and notation. ARGS go to cargo test
 [group('test')]
-e2e *args: needs (tools "kube" "notation" "olareg" "distribution")
+e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "helm")
     cargo build --locked -p sealwatch
     {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
 
@@ -115,10 +120,12 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: config/crd, docs/{reasons,api,conformance,attacks}.md, fixtures
+# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,conformance,attacks,install}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
+    cargo run --quiet --locked -p sealwatch-api --example crds charts/sealwatch/files/crds
+    dev/values-table charts/sealwatch/values.yaml docs/install.md
     cargo run --quiet --locked -p sealwatch-api --example reference docs
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
     cargo run --quiet --locked -p sealwatch-conformance --bin rules docs

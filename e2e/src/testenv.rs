@@ -11,11 +11,15 @@
 //! * [`Authority`]: the server that certificates name for revocation lists;
 //! * [`pods`]: pods as a kubelet reports them;
 //! * [`SilentProxy`]: a way to the API server that can fall silent;
-//! * [`OperatorProcess`]: the built `sealwatch` binary.
+//! * [`OperatorProcess`]: the built `sealwatch` binary;
+//! * [`LocalContainer`]: a pod's container as a process of this machine;
+//! * [`Helm`]: the `helm` command.
 
 mod authority;
 mod cluster;
+mod container;
 mod control_plane;
+mod helm;
 mod kubeconfig;
 mod lease;
 mod notation;
@@ -31,7 +35,9 @@ mod timestamping;
 mod tools;
 
 pub use authority::Authority;
-pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
+pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
+pub use container::LocalContainer;
+pub use helm::Helm;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};

@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the operator: verify every image that runs in a namespace with a TrustPolicy, and keep doing so
     Operator(OperatorArguments),
+    /// Say whether the operator could work here: the API server, the kinds and its rights
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArguments),
     /// Verify images once, by tag or digest
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArguments),
@@ -53,6 +56,25 @@ Exit codes:
   2  wrong usage, or a policy or trust store that cannot be used
   3  none failed, and of at least one it could not be told";
 
+const CHECK_HELP: &str = "\
+Asks the API server, as whoever the kubeconfig or the pod's service account names, and changes nothing. Run it with the
+operator's account: `helm test` does.
+
+Exit codes:
+  0  the operator could work
+  1  something is missing, or the API server does not answer
+  2  wrong usage, or a kubeconfig that cannot be used";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// How to reach the API server; without it KUBECONFIG or the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Ask about this namespace only; without it about all of them
+    #[arg(long, value_name = "NAMESPACE", env = "SEALWATCH_WATCH_NAMESPACE")]
+    pub(crate) watch_namespace: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct OperatorArguments {
     /// How to reach the API server; without it KUBECONFIG or the pod's service account
@@ -76,6 +98,12 @@ pub(crate) struct OperatorArguments {
         env = "SEALWATCH_WATCH_TIMEOUT"
     )]
     pub(crate) watch_timeout: Duration,
+    /// Work only while holding this Lease, so that several operators may run; without it no Lease is used
+    #[arg(long, value_name = "NAME", env = "SEALWATCH_LEASE")]
+    pub(crate) lease: Option<String>,
+    /// The namespace of that Lease; without it that of the pod, or of the kubeconfig
+    #[arg(long, value_name = "NAMESPACE", env = "SEALWATCH_LEASE_NAMESPACE", requires = "lease")]
+    pub(crate) lease_namespace: Option<String>,
     /// Show the pod's Azure workload identity to NAME.azurecr.io, for images that run there and no secret opens
     #[arg(long, env = "SEALWATCH_AZURE_IDENTITY")]
     pub(crate) azure_identity: bool,

@@ -2,6 +2,7 @@
 //! `sealwatch`: verify the Notary Project signatures of images, by hand or, as an operator, of all that run.
 
 mod args;
+mod check;
 mod crds;
 mod log;
 mod operator;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Operator(options) => with_runtime(|| operator::run(options)),
         Command::Verify(options) => with_runtime(|| verify::run(options)),
+        Command::Check(options) => with_runtime(|| check::run(options)),
         Command::Crds => crds::run(),
     }
 }

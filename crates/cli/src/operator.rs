@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sealwatch operator`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use sealwatch_operator::{CacheOptions, Options, Settings};
+use sealwatch_operator::{CacheOptions, LeaseOptions, Options, Settings};
 use sealwatch_registry::{AzureIdentity, RegistryOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +18,7 @@ const EXIT_BROKEN: u8 = 1;
 
 pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
     log::start(arguments.log_format, "info");
-    let config = match config(&arguments).await {
+    let config = match config(arguments.kubeconfig.as_deref()).await {
         Ok(config) => config,
         Err(why) => return usage(&why),
     };
@@ -38,9 +38,14 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         collect_after: arguments.collect_after,
         watch_timeout: arguments.watch_timeout,
     };
+    let lease = arguments.lease.map(|name| LeaseOptions {
+        namespace: arguments.lease_namespace.unwrap_or_else(|| config.default_namespace.clone()),
+        name,
+        identity: identity(),
+    });
     let max_bytes = arguments.cache_dir_max_bytes;
     let cache = arguments.cache_dir.map(|folder| CacheOptions { folder, max_bytes });
-    let options = Options { config, registries, listen: arguments.listen, settings, cache };
+    let options = Options { config, registries, listen: arguments.listen, lease, settings, cache };
     match sealwatch_operator::run(options, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,8 +65,17 @@ fn registries(arguments: &OperatorArguments) -> Result<RegistryOptions, String> 
     Ok(options)
 }
 
-async fn config(arguments: &OperatorArguments) -> Result<Config, String> {
-    match &arguments.kubeconfig {
+/// Who this process is to others like it: the name of the pod, and what tells it from one that was there before.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "sealwatch".to_owned());
+    let unique = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+    let unique = unique.unwrap_or_else(|_| format!("{}-{}", std::process::id(), jiff::Timestamp::now()));
+    format!("{host}_{}", unique.trim())
+}
+
+/// How to reach the API server: by the kubeconfig given, else as the environment says.
+pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, String> {
+    match kubeconfig {
         Some(path) => {
             let read =
                 Kubeconfig::read_from(path).map_err(|error| format!("--kubeconfig {}: {error}", path.display()))?;

@@ -42,6 +42,26 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
+/// A second handle of the same socket.
+///
+/// # Errors
+/// The system gives none.
+pub fn twin(listener: &mut TcpListener) -> std::io::Result<TcpListener> {
+    use std::os::fd::AsFd as _;
+    let socket = std::net::TcpListener::from(listener.as_fd().try_clone_to_owned()?);
+    TcpListener::from_std(socket)
+}
+
+/// Serves while another operator works, until `stop` resolves: this one is well, and ready to take over.
+pub async fn stand_by(listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+    let app = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(async || "ok: standing by, another operator works\n"));
+    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
+        tracing::warn!(%error, "serving health while standing by failed");
+    }
+}
+
 /// Ready once every watch has its first complete list, and for as long as each is heard of.
 async fn readyz(State(served): State<Served>) -> impl IntoResponse {
     let unready = served.sight.unready(Instant::now());

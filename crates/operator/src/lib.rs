@@ -7,11 +7,13 @@
 //! [`status`], and the judging in [`sealwatch_verifier`].
 
 pub mod apply;
+pub mod check;
 pub mod config_maps;
 pub mod context;
 pub mod discover;
 pub mod health;
 pub mod image_verification;
+pub mod leader;
 pub mod metrics;
 pub mod policy;
 pub mod pulse;
@@ -26,6 +28,7 @@ pub mod watches;
 
 pub use config_maps::values_of;
 pub use context::Settings;
+pub use leader::LeaseOptions;
 pub use policy::document;
 pub use revocation_lists::load as load_revocation_lists;
 pub use run::{CacheOptions, Options, RunError, run};

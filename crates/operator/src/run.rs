@@ -11,7 +11,6 @@ use std::{
 use futures::{FutureExt as _, StreamExt as _, channel::mpsc, future::BoxFuture};
 use kube::{
     Config,
-    client::ClientBuilder,
     runtime::{
         controller::{self, Controller},
         reflector::store,
@@ -24,7 +23,9 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     context::{Context, Settings, Triggers, recorder},
-    health, image_verification, metrics,
+    health, image_verification,
+    leader::{Hold, LeaseOptions},
+    metrics,
     pulse::PulseLayer,
     sight::Sight,
     trust_policy,
@@ -58,6 +59,8 @@ pub struct Options {
     pub registries: RegistryOptions,
     /// Where to serve health and metrics.
     pub listen: SocketAddr,
+    /// The Lease to hold while working; none without.
+    pub lease: Option<LeaseOptions>,
     /// What the user chose for the controllers.
     pub settings: Settings,
     /// Where evidence is kept on disk; nowhere without.
@@ -81,6 +84,9 @@ pub enum RunError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The Lease is not held any more; another operator works, or will.
+    #[error("the Lease is lost")]
+    LeaseLost,
     /// A part of the operator ended although nobody asked it to.
     #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
@@ -90,18 +96,26 @@ pub enum RunError {
 ///
 /// # Errors
 /// When something cannot be set up, or a part of the operator ends by itself: it is never half alive.
-pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
-    let listener =
+pub async fn run(mut options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+    let mut listener =
         health::bind(options.listen).await.map_err(|source| RunError::Listen { address: options.listen, source })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     tracing::info!(%address, "serving health and metrics");
 
+    tokio::pin!(stop);
+    let lease = options.lease.take();
+    let mut hold = tokio::select! {
+        () = &mut stop => return Ok(()),
+        hold = Hold::wait(&options.config, lease, &mut listener) =>
+            hold.map_err(|error| RunError::Client(Box::new(error)))?,
+    };
     let (stopping, stopped) = watch::channel(false);
     let cache = open_cache(options.cache.clone()).await;
-    let mut tasks = start(options, cache.clone(), listener, &stopped)?;
-    tokio::pin!(stop);
+    let mut tasks = start(options, &hold, cache.clone(), listener, &stopped)?;
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
+        // Nothing is finished: another operator may work already.
+        () = hold.lost() => return Err(RunError::LeaseLost),
         ended = tasks.join_next() => Err(RunError::Ended(ended.and_then(Result::ok).unwrap_or("task that panicked"))),
     };
     tracing::info!("stopping");
@@ -115,6 +129,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         // A disk that hangs holds up nobody's end; what is not written is not there.
         let _ = tokio::time::timeout(CACHE_CLOSES_MOST, cache.close()).await;
     }
+    hold.release().await;
     outcome
 }
 
@@ -127,6 +142,7 @@ async fn open_cache(options: Option<CacheOptions>) -> Option<EvidenceCache> {
 /// Starts every part. Each task yields its name when it ends.
 fn start(
     options: Options,
+    hold: &Hold,
     cache: Option<EvidenceCache>,
     listener: tokio::net::TcpListener,
     stopped: &watch::Receiver<bool>,
@@ -135,8 +151,8 @@ fn start(
     config.connect_timeout = Some(config.connect_timeout.unwrap_or(CONNECT_MOST).min(CONNECT_MOST));
     tracing::info!(api_server = %config.cluster_url, "watching");
     let sight = Sight::new(options.settings.watch_timeout);
-    let client = ClientBuilder::try_from(config).map_err(|error| RunError::Client(Box::new(error)))?;
-    let client = client.with_layer(&PulseLayer(sight.clone())).build();
+    let client = hold.client(config, &PulseLayer(sight.clone()));
+    let client = client.map_err(|error| RunError::Client(Box::new(error)))?;
     let (verifier, revocation) = engine(options.registries, cache.as_ref())?;
     let (policy_sender, policy_triggers) = mpsc::unbounded();
     let (image_sender, image_triggers) = mpsc::unbounded();

@@ -40,7 +40,7 @@ const OVERSEE_EVERY: Duration = Duration::from_millis(500);
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
 /// The objects of one namespace, or of all.
-fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
+pub(crate) fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope>,
     K::DynamicType: Default,

@@ -40,6 +40,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Leaves `ClusterTrustBundle`s off, as Kubernetes does unless told otherwise.
     pub without_cluster_trust_bundles: bool,
+    /// Whether every request is written to an audit log: [`Cluster::audit_log`].
+    pub audit: bool,
 }
 
 /// Where the control plane came from, and what it can therefore do.
@@ -58,6 +60,59 @@ impl Flavour {
     pub fn has_controller_manager(self) -> bool {
         !matches!(self, Self::KubebuilderAssets)
     }
+}
+
+/// One request in the audit log: an event of `audit.k8s.io/v1`, in part.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditedRequest {
+    /// Who asked.
+    pub user: AuditedUser,
+    /// The verb, as RBAC has it.
+    pub verb: String,
+    /// The path and query.
+    #[serde(rename = "requestURI")]
+    pub uri: String,
+    /// What was asked for, unless the path is no resource's.
+    pub object_ref: Option<AuditedObject>,
+    /// How it was answered.
+    pub response_status: Option<AuditedStatus>,
+}
+
+impl AuditedRequest {
+    /// The status code of the answer; 0 if there is none.
+    pub fn code(&self) -> u16 {
+        self.response_status.as_ref().map_or(0, |status| status.code)
+    }
+}
+
+/// Who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AuditedUser {
+    /// Such as `system:serviceaccount:NAMESPACE:NAME`.
+    pub username: String,
+}
+
+/// What was asked for; what does not apply is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuditedObject {
+    /// The API group.
+    pub api_group: String,
+    /// The resource, in plural.
+    pub resource: String,
+    /// The subresource.
+    pub subresource: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
+/// How a request was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AuditedStatus {
+    /// The status code.
+    #[serde(default)]
+    pub code: u16,
 }
 
 /// As whom a kubeconfig of [`Cluster::kubeconfig_for`] authenticates.
@@ -136,6 +191,25 @@ pub async fn cluster_with(options: Options) -> Result<Cluster> {
     Cluster::connect(lease.ready.kubeconfig.clone(), flavour, kubectl, Some(lease)).await
 }
 
+/// What `kubectl kustomize` makes of a folder, as YAML; no cluster is needed.
+///
+/// # Errors
+/// It fails; the error holds what it says.
+pub async fn kustomize(folder: &Path) -> Result<String> {
+    let given = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let binaries = match given {
+        Some(given) => given,
+        None => tools::folder("kube").await?,
+    };
+    let kubectl = kubectl_of(Some(&binaries)).await?;
+    let output = Command::new(kubectl).arg("kustomize").arg(folder).stdin(Stdio::null()).output().await?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("kubectl kustomize {}: {said}", folder.display()).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 impl Cluster {
     async fn connect(kubeconfig: PathBuf, flavour: Flavour, kubectl: PathBuf, lease: Option<Lease>) -> Result<Self> {
         let config = kubeconfig::connection(&kubeconfig).await?;
@@ -171,6 +245,19 @@ impl Cluster {
     /// The folder with the logs of the control plane, unless somebody else runs it.
     pub fn logs(&self) -> Option<&Path> {
         self.0.lease.as_ref().map(|lease| lease.run.path())
+    }
+
+    /// Every request that the API server has answered so far, or begun to answer if it is a watch, in its order.
+    ///
+    /// # Errors
+    /// The control plane was not asked for with [`Options::audit`], or its log is not as expected.
+    pub fn audit_log(&self) -> Result<Vec<AuditedRequest>> {
+        let logs = self.logs().ok_or("somebody else runs the control plane")?;
+        let path = logs.join(super::control_plane::AUDIT_LOG);
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // The last line may be half written.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
     /// The process that supervises the control plane, unless somebody else runs it.

@@ -28,6 +28,13 @@ const START_ATTEMPTS: u32 = 3;
 /// How long one attempt may take; on an idle machine it is about five seconds.
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The file of the audit log, beside the other logs.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
+/// Who asked for what, once for each request: a watch when it begins.
+const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}]}"#;
+
 const POLL: Duration = Duration::from_millis(100);
 
 /// The controllers that tests rely on. Not among them are those that would clean up our pods, whose node does not
@@ -76,7 +83,10 @@ async fn attempt(logs: &Path, folder: &Path, order: &Order) -> Result<(ControlPl
     let program = |name: &str| order.binaries.join(name);
     let flags = etcd_flags(folder, etcd_client, etcd_peer);
     control_plane.spawn("etcd", &program("etcd"), flags, logs)?;
-    let flags = apiserver_flags(folder, order, etcd_client, apiserver);
+    let mut flags = apiserver_flags(folder, order, etcd_client, apiserver);
+    if order.options.audit {
+        flags.extend(audit_flags(folder, logs)?);
+    }
     control_plane.spawn("kube-apiserver", &program("kube-apiserver"), flags, logs)?;
     if order.flavour.has_controller_manager() {
         let flags = controller_manager_flags(folder, &identity.controller_manager, order);
@@ -232,6 +242,17 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
     }
     flags.extend(emulation_flags(order));
     flags
+}
+
+fn audit_flags(folder: &Path, logs: &Path) -> Result<[String; 3]> {
+    let policy = folder.join("audit-policy.json");
+    fs::write(&policy, AUDIT_POLICY)?;
+    Ok([
+        format!("--audit-policy-file={}", policy.display()),
+        format!("--audit-log-path={}", logs.join(AUDIT_LOG).display()),
+        // A request stands in it before its answer is sent.
+        "--audit-log-mode=blocking-strict".into(),
+    ])
 }
 
 fn controller_manager_flags(folder: &Path, kubeconfig: &Path, order: &Order) -> Vec<String> {

@@ -21,7 +21,7 @@ use markdown::Page;
 /// Fewer pages than this mean that the folder was not found.
 const LEAST_PAGES: usize = 12;
 /// The program's commands.
-const COMMANDS: [&str; 3] = ["verify", "operator", "crds"];
+const COMMANDS: [&str; 4] = ["verify", "operator", "check", "crds"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
