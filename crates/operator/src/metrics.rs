@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the operator counts. Labels are of bounded number: never an image, a digest or anything a registry says.
 
+pub mod catalogue;
+pub mod policies;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
+use jiff::Timestamp;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
@@ -15,29 +19,19 @@ use prometheus_client::{
         family::Family,
         gauge::ConstGauge,
     },
-    registry::{Registry, Unit},
+    registry::Registry,
 };
+use sealwatch_api::Reason;
 use sealwatch_verifier::Revocation;
 
-/// The labels of `sealwatch_images`.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
-pub struct ImageLabels {
-    /// The namespace.
-    pub namespace: String,
-    /// The `TrustPolicy`.
-    pub policy: String,
-    /// The verdict.
-    pub verdict: String,
-    /// Its reason.
-    pub reason: String,
-}
+use self::{catalogue::Metric, policies::Policies};
 
 /// A kind and a result.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ResultLabels {
     /// `TrustPolicy` or `ImageVerification`.
     pub kind: &'static str,
-    /// `success`, `conflict` or `error`.
+    /// `success`, `conflict`, `gone`, `timeout` or `error`.
     pub result: &'static str,
 }
 
@@ -50,15 +44,28 @@ pub struct GatherLabels {
 
 /// A watched kind.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
-struct WatchLabels {
-    kind: &'static str,
+pub struct WatchLabels {
+    /// The kind.
+    pub kind: &'static str,
 }
 
-/// How many images have each (verdict, reason).
-pub type Counts = BTreeMap<(String, String), u64>;
+/// How passes and writes end.
+const RESULTS: [&str; 5] = ["success", "conflict", "gone", "timeout", "error"];
+/// How looks fail.
+const LOOKS_FAIL: [Reason; 9] = [
+    Reason::RegistryUnavailable,
+    Reason::RegistryUnauthorized,
+    Reason::RegistryThrottled,
+    Reason::CredentialsForbidden,
+    Reason::EgressRefused,
+    Reason::ImageNotFound,
+    Reason::SignaturesNotMirrored,
+    Reason::DigestMismatch,
+    Reason::SignatureLimitExceeded,
+];
 
 /// The operator's metrics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     /// Reconciles by kind and result.
     pub reconciles: Family<ResultLabels, Counter>,
@@ -66,34 +73,52 @@ pub struct Metrics {
     pub status_writes: Family<ResultLabels, Counter>,
     /// Gatherings of evidence by result.
     pub gathers: Family<GatherLabels, Counter>,
-    images: Mutex<BTreeMap<(String, String), Counts>>,
+    /// Failures of watches by kind.
+    pub watch_errors: Family<WatchLabels, Counter>,
+    /// What is told of each policy.
+    pub policies: Policies,
     watches: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
-impl Metrics {
-    /// Replaces the image counts of one policy, by (verdict, reason).
-    pub fn set_images(&self, namespace: &str, policy: &str, counts: Counts) {
-        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        images.insert((namespace.to_owned(), policy.to_owned()), counts);
+impl Default for Metrics {
+    /// What can be counted starts at 0 rather than to be absent: the first of something is an increase, too.
+    fn default() -> Self {
+        let metrics = Self {
+            reconciles: Family::default(),
+            status_writes: Family::default(),
+            gathers: Family::default(),
+            watch_errors: Family::default(),
+            policies: Policies::default(),
+            watches: Mutex::default(),
+        };
+        for kind in ["TrustPolicy", "ImageVerification"] {
+            for result in RESULTS {
+                let _ = metrics.reconciles.get_or_create(&ResultLabels { kind, result });
+                let _ = metrics.status_writes.get_or_create(&ResultLabels { kind, result });
+            }
+        }
+        for result in LOOKS_FAIL.iter().map(|reason| reason.as_str()).chain(["Succeeded"]) {
+            let _ = metrics.gathers.get_or_create(&GatherLabels { result });
+        }
+        metrics
     }
+}
 
-    /// Forgets a policy that is gone.
-    pub fn forget(&self, namespace: &str, policy: &str) {
-        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        images.remove(&(namespace.to_owned(), policy.to_owned()));
+impl Metrics {
+    /// A watch of this kind begins.
+    pub fn watch_begins(&self, kind: &'static str) {
+        let _ = self.watch_errors.get_or_create(&WatchLabels { kind });
     }
 
     /// A watch of this kind has just said something.
     pub fn watch_spoke(&self, kind: &'static str) {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, Instant::now());
     }
-}
 
-/// The labels of `sealwatch_revocation_requests`.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RevocationLabels {
-    method: &'static str,
-    result: &'static str,
+    /// A watch of this kind has just failed.
+    pub fn watch_failed(&self, kind: &'static str) {
+        self.watch_errors.get_or_create(&WatchLabels { kind }).inc();
+    }
 }
 
 /// What is read when somebody asks, rather than counted.
@@ -102,41 +127,20 @@ struct Current(Arc<Metrics>, Arc<Revocation>);
 
 impl Collector for Current {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let images = self.0.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gauge = ConstGauge::new(0_i64);
-        let mut metric = encoder.encode_descriptor(
-            "sealwatch_images",
-            "Running images by verdict and reason",
-            None,
-            gauge.metric_type(),
-        )?;
-        for ((namespace, policy), counts) in images {
-            for ((verdict, reason), count) in counts {
-                let labels = ImageLabels { namespace: namespace.clone(), policy: policy.clone(), verdict, reason };
-                let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
-                gauge.encode(metric.encode_family(&labels)?)?;
-            }
-        }
+        let mut family = catalogue::BUILD_INFO.encode(&mut encoder)?;
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        ConstGauge::new(1_i64).encode(family.encode_family(&version)?)?;
+        self.0.policies.encode(&mut encoder, Timestamp::now())?;
         let watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut metric = encoder.encode_descriptor(
-            "sealwatch_watch_age",
-            "Time since a watch last said something",
-            Some(&Unit::Seconds),
-            gauge.metric_type(),
-        )?;
+        let mut family = catalogue::WATCH_AGE.encode(&mut encoder)?;
         for (kind, spoke) in watches {
             let gauge = ConstGauge::new(spoke.elapsed().as_secs_f64());
-            gauge.encode(metric.encode_family(&WatchLabels { kind })?)?;
+            gauge.encode(family.encode_family(&WatchLabels { kind })?)?;
         }
-        let counter = ConstCounter::new(0_u64);
-        let mut metric = encoder.encode_descriptor(
-            "sealwatch_revocation_requests",
-            "Requests about revocation by method and result",
-            None,
-            counter.metric_type(),
-        )?;
+        let mut family = catalogue::REVOCATION_REQUESTS.encode(&mut encoder)?;
         for ((method, result), count) in self.1.requests() {
-            ConstCounter::new(count).encode(metric.encode_family(&RevocationLabels { method, result })?)?;
+            let labels = [("method", method), ("result", result)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -145,45 +149,20 @@ impl Collector for Current {
 /// The registry that `/metrics` prints.
 pub fn registry(metrics: &Arc<Metrics>, revocation: &Arc<Revocation>) -> Registry {
     let mut registry = Registry::default();
-    registry.register("sealwatch_reconciles", "Reconciles by kind and result", metrics.reconciles.clone());
-    registry.register(
-        "sealwatch_status_writes",
-        "Writes of a status by kind and result",
-        metrics.status_writes.clone(),
-    );
-    registry.register("sealwatch_gathers", "Gatherings of evidence by result", metrics.gathers.clone());
+    let counted = |metric: Metric| (metric.stem(), metric.meaning);
+    for (metric, family) in
+        [(catalogue::RECONCILES, &metrics.reconciles), (catalogue::STATUS_WRITES, &metrics.status_writes)]
+    {
+        let (name, help) = counted(metric);
+        registry.register(name, help, family.clone());
+    }
+    let (name, help) = counted(catalogue::GATHERS);
+    registry.register(name, help, metrics.gathers.clone());
+    let (name, help) = counted(catalogue::WATCH_ERRORS);
+    registry.register(name, help, metrics.watch_errors.clone());
     registry.register_collector(Box::new(Current(Arc::clone(metrics), Arc::clone(revocation))));
     registry
 }
 
 #[cfg(test)]
-mod tests {
-    use sealwatch_registry::{PlainFetcher, RegistryOptions};
-
-    use super::*;
-
-    #[test]
-    fn the_metrics_page_shows_what_was_counted_under_its_names() {
-        let metrics = Arc::new(Metrics::default());
-        let fetcher = PlainFetcher::new(&RegistryOptions::default()).expect("a fetcher");
-        let revocation = Arc::new(Revocation::new(fetcher));
-        metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
-        metrics.set_images("aio", "microsoft", BTreeMap::from([(("Verified".into(), "SignatureValid".into()), 27)]));
-        metrics.watch_spoke("Pod");
-        let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
-        assert!(page.contains("# TYPE sealwatch_revocation_requests counter"), "{page}");
-        assert!(page.contains(r#"sealwatch_reconciles_total{kind="TrustPolicy",result="success"} 1"#), "{page}");
-        assert!(
-            page.contains(
-                r#"sealwatch_images{namespace="aio",policy="microsoft",verdict="Verified",reason="SignatureValid"} 27"#
-            ),
-            "{page}"
-        );
-        assert!(page.contains(r#"sealwatch_watch_age_seconds{kind="Pod"} "#), "{page}");
-        metrics.forget("aio", "microsoft");
-        let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &registry(&metrics, &revocation)).expect("a page");
-        assert!(!page.contains("microsoft"), "{page}");
-    }
-}
+mod tests;

@@ -110,7 +110,15 @@ pub fn start(
             && memory.looks.error.as_ref().is_none_or(|known| known.reason != error.reason)
         {
             // Once, and again when the reason changes; the status and the metrics tell of the rest.
-            tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
+            tracing::info!(
+                namespace = look.namespace,
+                policy = look.policy.name,
+                name = key.name,
+                image = %look.reference,
+                reason = error.reason.as_str(),
+                error = error.message,
+                "no evidence"
+            );
         }
         memory.looks.ended(outcome, asked, generation, Instant::now());
         memory.looks.learnt(judged_by, Instant::now());
@@ -151,8 +159,12 @@ impl Look {
         let freshness = Freshness { interval: self.policy.interval, since: self.since };
         let learn = AssertUnwindSafe(context.revocation.learn(&matter, freshness)).catch_unwind();
         if !matches!(tokio::time::timeout(LEARN_MOST, learn).await, Ok(Ok(()))) {
-            let repository = self.reference.repository();
-            tracing::warn!(%repository, "not everything about revocation could be asked in time; see the status");
+            tracing::warn!(
+                namespace = self.namespace,
+                policy = self.policy.name,
+                image = %self.reference,
+                "not everything about revocation could be asked in time; see the status"
+            );
         }
     }
 
@@ -185,7 +197,13 @@ fn credentials_of(secret: &Secret) -> Credentials {
         (None, None) => return Credentials::default(),
     };
     read.unwrap_or_else(|error| {
-        tracing::warn!(namespace = secret.metadata.namespace, name = secret.metadata.name, %error, "not a pull secret");
+        tracing::warn!(
+            namespace = secret.metadata.namespace,
+            kind = "Secret",
+            name = secret.metadata.name,
+            %error,
+            "not a pull secret"
+        );
         Credentials::default()
     })
 }

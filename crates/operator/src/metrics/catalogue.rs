@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every metric that `/metrics` may show: what it is called, what it means, and a question that it answers. The page is
+//! encoded from these, and `docs/metrics.md` is written from them, so that neither can say what the other does not.
+
+use prometheus_client::{
+    encoding::{DescriptorEncoder, MetricEncoder},
+    metrics::MetricType,
+    registry::Unit,
+};
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Up only, from 0 at the start of the process.
+    Counter,
+    /// Up and down.
+    Gauge,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The name without what follows from kind and unit.
+    stem: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// Whether it is a number of seconds; else it has no unit.
+    seconds: bool,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts or measures.
+    pub meaning: &'static str,
+    /// A question that it answers.
+    pub question: &'static str,
+    /// The question in `PromQL`.
+    pub query: &'static str,
+}
+
+impl Metric {
+    /// The name in queries.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.family(), if self.kind == Kind::Counter { "_total" } else { "" })
+    }
+
+    /// The name of the family, as the page's `# TYPE` lines have it.
+    pub fn family(&self) -> String {
+        format!("{}{}", self.stem, if self.seconds { "_seconds" } else { "" })
+    }
+
+    /// The unit, in words.
+    pub fn unit(&self) -> &'static str {
+        match (self.seconds, self.stem.ends_with("_timestamp")) {
+            (true, true) => "seconds since 1970",
+            (true, false) => "seconds",
+            (false, _) => "",
+        }
+    }
+
+    /// The name without what a registry adds by itself.
+    pub(super) fn stem(&self) -> &'static str {
+        self.stem
+    }
+
+    /// Begins this metric's part of a page.
+    pub(super) fn encode<'s>(
+        &self,
+        encoder: &'s mut DescriptorEncoder<'_>,
+    ) -> Result<MetricEncoder<'s>, std::fmt::Error> {
+        const SECONDS: &Unit = &Unit::Seconds;
+        let kind = match self.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        };
+        encoder.encode_descriptor(self.stem, self.meaning, self.seconds.then_some(SECONDS), kind)
+    }
+}
+
+const fn gauge(stem: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { stem, kind: Kind::Gauge, seconds: false, labels, meaning, question: "", query: "" }
+}
+
+const fn counter(stem: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { kind: Kind::Counter, ..gauge(stem, labels, meaning) }
+}
+
+impl Metric {
+    const fn in_seconds(self) -> Self {
+        Self { seconds: true, ..self }
+    }
+
+    const fn answers(self, question: &'static str, query: &'static str) -> Self {
+        Self { question, query, ..self }
+    }
+}
+
+const OF_A_POLICY: &[&str] = &["namespace", "policy"];
+const HOW_IT_WENT: &[&str] = &["kind", "result"];
+
+/// The version that runs.
+pub const BUILD_INFO: Metric = gauge("sealwatch_build_info", &["version"], "Always 1; the version is a label")
+    .answers("Which versions run?", "count by (version) (sealwatch_build_info)");
+
+/// Running images.
+pub const IMAGES: Metric = gauge(
+    "sealwatch_images",
+    &["namespace", "policy", "verdict", "reason"],
+    "Distinct running images by verdict and reason",
+)
+.answers(
+    "Which images are not verified, where and why?",
+    "sum by (namespace, policy, verdict, reason) (sealwatch_images{verdict=~\"Failed|Unknown\"}) > 0",
+);
+
+/// Images whose verdict is kept, or unknown, because something could not be asked.
+pub const UNCHECKED: Metric = gauge(
+    "sealwatch_unchecked_images",
+    &["namespace", "policy", "reason"],
+    "Distinct running images that could not be checked afresh when it was tried last, by the reason of their condition Ready; their verdict may stand from before",
+)
+.answers("Whose verdict is kept?", "sum by (namespace, policy, reason) (sealwatch_unchecked_images)");
+
+/// The end of what verdicts rest on.
+pub const NEXT_EXPIRY: Metric = gauge(
+    "sealwatch_next_expiry_timestamp",
+    &["namespace", "policy", "kind"],
+    "When the first thing of each kind ends that verified images rest on; status.nextExpiry of the TrustPolicy names the first of all",
+)
+.in_seconds()
+.answers(
+    "How many days are left before images turn red?",
+    "min by (namespace, policy, kind) (sealwatch_next_expiry_timestamp_seconds - time()) / 86400",
+);
+
+/// The newest verdict from complete evidence.
+pub const NEWEST: Metric = gauge(
+    "sealwatch_newest_verification_timestamp",
+    OF_A_POLICY,
+    "When complete evidence was last obtained for any image of the policy",
+)
+.in_seconds()
+.answers(
+    "How long ago could anything be checked?",
+    "time() - max by (namespace, policy) (sealwatch_newest_verification_timestamp_seconds)",
+);
+
+/// The oldest verdict from complete evidence that still stands.
+pub const OLDEST: Metric = gauge(
+    "sealwatch_oldest_verification_timestamp",
+    OF_A_POLICY,
+    "When complete evidence was last obtained for the image of the policy that has gone longest without; at staleAfter it becomes Unknown",
+)
+.in_seconds()
+.answers(
+    "How old is the oldest verdict that stands?",
+    "time() - min by (namespace, policy) (sealwatch_oldest_verification_timestamp_seconds)",
+);
+
+/// The last pass over a policy.
+pub const LAST_PASS: Metric = gauge(
+    "sealwatch_last_pass_timestamp",
+    OF_A_POLICY,
+    "When a pass over the TrustPolicy last succeeded; there is one each hour at least",
+)
+.in_seconds()
+.answers("Is a policy stuck?", "time() - max by (namespace, policy) (sealwatch_last_pass_timestamp_seconds)");
+
+/// Passes.
+pub const RECONCILES: Metric =
+    counter("sealwatch_reconciles", HOW_IT_WENT, "Passes over a TrustPolicy or ImageVerification, by how they ended")
+        .answers("How busy is the operator?", "sum by (kind, result) (rate(sealwatch_reconciles_total[5m]))");
+
+/// Writes of a status.
+pub const STATUS_WRITES: Metric =
+    counter("sealwatch_status_writes", HOW_IT_WENT, "Writes of a status, by how they ended").answers(
+        "How much is written to the API server?",
+        "sum by (kind, result) (rate(sealwatch_status_writes_total[5m]))",
+    );
+
+/// Looks at registries.
+pub const GATHERS: Metric = counter(
+    "sealwatch_gathers",
+    &["result"],
+    "Looks at a registry for evidence about one image, by how they ended; what was remembered and is fresh is no look",
+)
+.answers("How do registries answer?", "sum by (result) (rate(sealwatch_gathers_total[5m]))");
+
+/// Requests about revocation.
+pub const REVOCATION_REQUESTS: Metric =
+    counter("sealwatch_revocation_requests", &["method", "result"], "Requests about revocation, by how they ended")
+        .answers(
+            "Do responders and lists answer?",
+            "sum by (method, result) (rate(sealwatch_revocation_requests_total[5m]))",
+        );
+
+/// The age of what watches say.
+pub const WATCH_AGE: Metric =
+    gauge("sealwatch_watch_age", &["kind"], "Time since a watch last delivered something; in a quiet cluster, long")
+        .in_seconds()
+        .answers("Since when has nothing changed?", "max by (kind) (sealwatch_watch_age_seconds)");
+
+/// Failed watches.
+pub const WATCH_ERRORS: Metric = counter(
+    "sealwatch_watch_errors",
+    &["kind"],
+    "How often a list or watch at the API server failed; it is tried again after a pause",
+)
+.answers("Does the API server answer?", "sum by (kind) (increase(sealwatch_watch_errors_total[10m]))");
+
+/// All of them, in the order of the documentation.
+pub const ALL: [Metric; 13] = [
+    IMAGES,
+    UNCHECKED,
+    NEXT_EXPIRY,
+    NEWEST,
+    OLDEST,
+    LAST_PASS,
+    GATHERS,
+    REVOCATION_REQUESTS,
+    RECONCILES,
+    STATUS_WRITES,
+    WATCH_AGE,
+    WATCH_ERRORS,
+    BUILD_INFO,
+];
+
+/// What each label may say. None of it comes from an image, a registry or a certificate.
+pub const LABELS: [(&str, &str); 8] = [
+    ("namespace", "the namespace of the TrustPolicy and of the images, not that of the operator"),
+    ("policy", "the name of the TrustPolicy"),
+    ("verdict", "`Verified`, `Failed`, `Unknown` or `Skipped`"),
+    (
+        "reason",
+        "a reason of [reasons.md](reasons.md); of `sealwatch_unchecked_images` also `Suspended`, where a policy asks for that",
+    ),
+    (
+        "kind",
+        "of `sealwatch_next_expiry_timestamp_seconds`: `SigningCertificate`, `TrustAnchor`, `Signature`, `RevocationList`; elsewhere a kind of object: `TrustPolicy`, `ImageVerification`, and of watches also `Pod`, `ConfigMap`",
+    ),
+    (
+        "result",
+        "of reconciles and status writes: `success`, `conflict` (somebody wrote at the same time; tried again), `gone`, `timeout`, `error`; of gathers: `Succeeded` or a reason of [reasons.md](reasons.md); of requests about revocation: `Succeeded`, `Unusable` (an answer that is none), `Status`, `TimedOut`, `TooLarge`, `EgressRefused`, `Failed`",
+    ),
+    ("method", "`OCSP` or `CRL`"),
+    ("version", "the version of Sealwatch"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        let names: BTreeSet<_> = ALL.iter().map(Metric::name).collect();
+        assert_eq!(names.len(), ALL.len(), "each name once");
+        for metric in ALL {
+            let name = metric.name();
+            assert!(name.starts_with("sealwatch_"), "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_seconds"), !metric.unit().is_empty(), "{name}");
+            assert!(metric.query.contains(&name), "{name}: its query asks for something else: {}", metric.query);
+            assert!(!metric.question.is_empty() && metric.meaning.len() > 10, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_label_is_explained_and_none_that_does_not_exist() {
+        let used: BTreeSet<_> = ALL.iter().flat_map(|metric| metric.labels).copied().collect();
+        let explained: BTreeSet<_> = LABELS.iter().map(|(label, _)| *label).collect();
+        assert_eq!(used, explained);
+    }
+}
