@@ -12,7 +12,8 @@
 //! * [`pods`]: pods as a kubelet reports them;
 //! * [`OperatorProcess`]: the built `sealwatch` binary;
 //! * [`LocalContainer`]: a pod's container as a process of this machine;
-//! * [`Helm`]: the `helm` command.
+//! * [`Helm`]: the `helm` command;
+//! * [`Prometheus`]: a Prometheus that scrapes operators, and [`promtool`].
 
 mod authority;
 mod cluster;
@@ -26,6 +27,7 @@ mod operator;
 pub mod pki;
 pub mod pods;
 mod process;
+mod prometheus;
 mod registry;
 mod server;
 pub mod supervisor;
@@ -38,6 +40,7 @@ pub use container::LocalContainer;
 pub use helm::Helm;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
+pub use prometheus::{Prometheus, RATE, Series, promtool};
 pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};
 pub use timestamping::TimestampAuthority;
 

@@ -19,7 +19,8 @@ number of TrustPolicies, each of which has some dozens at most, whatever runs. W
 `kubectl get iv -A`.
 
 A scraper has to keep the label `namespace` as it is (`honorLabels: true`, or `honor_labels` in a configuration file; the
-ServiceMonitor that Sealwatch installs says so): it is that of the images.
+ServiceMonitor that Sealwatch installs says so): it is that of the images. What is told of a policy is the same whoever
+tells it, so queries take the largest of it and not the sum, should two operators run.
 
 ";
 

@@ -49,6 +49,8 @@ pub struct WatchLabels {
     pub kind: &'static str,
 }
 
+/// What is watched in any case.
+const WATCHED: [&str; 4] = ["Pod", "TrustPolicy", "ImageVerification", "ConfigMap"];
 /// How passes and writes end.
 const RESULTS: [&str; 5] = ["success", "conflict", "gone", "timeout", "error"];
 /// How looks fail.
@@ -99,6 +101,9 @@ impl Default for Metrics {
         }
         for result in LOOKS_FAIL.iter().map(|reason| reason.as_str()).chain(["Succeeded"]) {
             let _ = metrics.gathers.get_or_create(&GatherLabels { result });
+        }
+        for kind in WATCHED {
+            metrics.watch_begins(kind);
         }
         metrics
     }

@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_is_a_line_that_says_where() {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(crate::log::panicked));
+        let lines = logged(|| {
+            let ended = std::panic::catch_unwind(|| panic!("{} went wrong", "it"));
+            assert!(ended.is_err());
+        });
+        std::panic::set_hook(before);
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        let object = parsed(line);
+        assert_eq!((&object["level"], &object["error"]), (&"ERROR".into(), &"it went wrong".into()));
+        assert!(object["location"].as_str().is_some_and(|location| location.contains("line.rs:")), "{line}");
+    }
+
+    #[test]
     fn what_is_said_neither_ends_the_line_nor_grows_beyond_bound() {
         let hostile = format!("\"}}\n{{\"level\":\"FATAL\"\u{1b}[31m\u{202e}{}", "ü".repeat(1_000_000));
         let lines = logged(|| tracing::error!(error = hostile, debug = ?hostile, display = %hostile, "{hostile}"));

@@ -108,7 +108,7 @@ pub const IMAGES: Metric = gauge(
 )
 .answers(
     "Which images are not verified, where and why?",
-    "sum by (namespace, policy, verdict, reason) (sealwatch_images{verdict=~\"Failed|Unknown\"}) > 0",
+    "max by (namespace, policy, verdict, reason) (sealwatch_images{verdict=~\"Failed|Unknown\"}) > 0",
 );
 
 /// Images whose verdict is kept, or unknown, because something could not be asked.
@@ -117,7 +117,7 @@ pub const UNCHECKED: Metric = gauge(
     &["namespace", "policy", "reason"],
     "Distinct running images that could not be checked afresh when it was tried last, by the reason of their condition Ready; their verdict may stand from before",
 )
-.answers("Whose verdict is kept?", "sum by (namespace, policy, reason) (sealwatch_unchecked_images)");
+.answers("Whose verdict is kept?", "max by (namespace, policy, reason) (sealwatch_unchecked_images)");
 
 /// The end of what verdicts rest on.
 pub const NEXT_EXPIRY: Metric = gauge(
