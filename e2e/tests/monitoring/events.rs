@@ -10,10 +10,10 @@ use kube::Api;
 use kube::api::ListParams;
 use sealwatch_e2e::scene::{self, Signed};
 use sealwatch_e2e::stage::Stage;
-use sealwatch_e2e::testenv::Result;
+use sealwatch_e2e::testenv::{OperatorProcess, Result};
 use serde_json::json;
 
-use crate::site::{SEED, sound};
+use crate::site::{SEED, address, metrics, sound};
 
 const SOON: Duration = Duration::from_secs(30);
 /// The longest note that the API allows, in bytes.
@@ -49,9 +49,24 @@ async fn until_told(stage: &Stage, expected: &[(&str, i32)]) -> Result<()> {
     }
 }
 
+/// Waits until so many looks failed: what somebody asked for, and what was tried again by itself.
+async fn until_failed(operator: &OperatorProcess, looks: u32) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let page = metrics(address(operator)?).await?;
+        let line =
+            page.lines().find_map(|line| line.strip_prefix("sealwatch_gathers_total{result=\"RegistryUnavailable\"} "));
+        if line.ok_or("a count")?.parse::<u32>()? >= looks {
+            return Ok(());
+        }
+        assert!(began.elapsed() < SOON, "{page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_turns_bad_and_good_again_is_told_of_image_and_policy_each_time() -> Result<()> {
-    let (stage, mut registry, _operator, _pki, _images) = sound("events").await?;
+    let (stage, mut registry, operator, _pki, _images) = sound("events").await?;
     let (good, image_bad) = ("ImageVerification Normal SignatureValid", "ImageVerification Warning UntrustedIdentity");
     let (policy_bad, policy_good) = ("TrustPolicy Warning UntrustedIdentity", "TrustPolicy Normal Succeeded");
     until_told(&stage, &[(good, 1)]).await?;
@@ -73,6 +88,7 @@ async fn what_turns_bad_and_good_again_is_told_of_image_and_policy_each_time() -
     registry.stop();
     stage.request(SEED).await?;
     stage.request(SEED).await?;
+    until_failed(&operator, 4).await?;
     let away = ("TrustPolicy Warning RegistryUnavailable", 1);
     until_told(&stage, &[(good, 3), (image_bad, 2), (policy_bad, 2), (policy_good, 2), away]).await
 }

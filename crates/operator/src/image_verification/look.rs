@@ -66,13 +66,14 @@ pub fn start(
 ) {
     let Ok(reference) = case.reference.clone() else { return };
     let asked = case.request.clone();
-    let (handled, known) = {
+    let (handled, known, failed_at) = {
         let looks = &lock(memory).looks;
-        (looks.handled.clone(), looks.evidence.clone())
+        (looks.handled.clone(), looks.evidence.clone(), looks.error.as_ref().and(looks.ended))
     };
     let requested = handled != asked && asked != Request::default();
     let by_policy = handled.image == asked.image;
-    let interval = case.policy.interval;
+    // After a failure only what was learnt since shows that the registry answers again.
+    let fresh = failed_at.map_or(case.policy.interval / 2, |ended| ended.elapsed().min(case.policy.interval / 2));
     let look = Look {
         namespace: case.policy.namespace.clone(),
         reference,
@@ -80,7 +81,7 @@ pub fn start(
         pull_secrets: case.pull_secrets(),
         by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
-        max_age: if requested { Duration::ZERO } else { interval / 2 },
+        max_age: if requested { Duration::ZERO } else { fresh },
         policy: Arc::clone(policy),
         known,
         // All images of a policy share one request for each answer.
