@@ -120,13 +120,14 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,conformance,attacks,install}.md, fixtures
+# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,metrics,conformance,attacks,install}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
     cargo run --quiet --locked -p sealwatch-api --example crds charts/sealwatch/files/crds
     dev/values-table charts/sealwatch/values.yaml docs/install.md
     cargo run --quiet --locked -p sealwatch-api --example reference docs
+    cargo run --quiet --locked -p sealwatch-operator --example metrics docs
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
     cargo run --quiet --locked -p sealwatch-conformance --bin rules docs
 

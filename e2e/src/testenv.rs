@@ -13,7 +13,8 @@
 //! * [`SilentProxy`]: a way to the API server that can fall silent;
 //! * [`OperatorProcess`]: the built `sealwatch` binary;
 //! * [`LocalContainer`]: a pod's container as a process of this machine;
-//! * [`Helm`]: the `helm` command.
+//! * [`Helm`]: the `helm` command;
+//! * [`Prometheus`]: a Prometheus that scrapes operators, and [`promtool`].
 
 mod authority;
 mod cluster;
@@ -27,6 +28,7 @@ mod operator;
 pub mod pki;
 pub mod pods;
 mod process;
+mod prometheus;
 mod registry;
 mod server;
 mod silence;
@@ -40,6 +42,7 @@ pub use container::LocalContainer;
 pub use helm::Helm;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
+pub use prometheus::{Prometheus, RATE, Series, promtool};
 pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};
 pub use silence::SilentProxy;
 pub use timestamping::TimestampAuthority;

@@ -100,6 +100,9 @@ async fn the_other_takes_over_from_a_leader_that_is_stopped_and_that_one_writes_
     one.wait_for_log(HOLDING, SOON).await?;
     let mut two = operator(&stage, "two", &[&registry]).await?;
     ready_says(&two, "standing by").await?;
+    let address = *two.listening_on()?.first().ok_or("it listens")?;
+    let page = reqwest::get(format!("http://{address}/metrics")).await?.error_for_status()?.text().await?;
+    assert_eq!(page, "# EOF\n", "who stands by is scraped, and has nothing to tell");
 
     let (_pki, images) = stage.play(POLICY, &registry, true, &[Signed::Cose, Signed::Not]).await?;
     stage.until("verdicts", |seen| seen.reason(Signed::Cose.short()) == "SignatureValid").await?;

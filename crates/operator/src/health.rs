@@ -8,6 +8,9 @@ use tokio::net::TcpListener;
 
 use crate::sight::Sight;
 
+/// A page of no metrics.
+const EMPTY: &str = "# EOF\n";
+
 /// What the endpoints read.
 #[derive(Clone)]
 struct Served {
@@ -56,7 +59,9 @@ pub fn twin(listener: &mut TcpListener) -> std::io::Result<TcpListener> {
 pub async fn stand_by(listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(async || "ok: standing by, another operator works\n"));
+        .route("/readyz", get(async || "ok: standing by, another operator works\n"))
+        // A scrape that fails is somebody's alarm, and there is nothing to tell: whoever works tells it.
+        .route("/metrics", get(async || page(EMPTY.to_owned())));
     if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
         tracing::warn!(%error, "serving health while standing by failed");
     }
@@ -73,12 +78,13 @@ async fn readyz(State(served): State<Served>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(served): State<Served>) -> impl IntoResponse {
-    let mut page = String::new();
-    match prometheus_client::encoding::text::encode(&mut page, &served.metrics) {
-        Ok(()) => {
-            let kind = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-            (StatusCode::OK, kind, page).into_response()
-        }
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &served.metrics) {
+        Ok(()) => page(text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+fn page(text: String) -> impl IntoResponse {
+    ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

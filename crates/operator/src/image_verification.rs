@@ -18,7 +18,7 @@ use kube::{
     ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use sealwatch_api::{ImageVerification, Reason, Verdict};
+use sealwatch_api::{ImageVerification, Reason, Verdict, Word};
 use sealwatch_verifier::{FollowedMatter, FollowedRecall, schedule};
 
 use self::{
@@ -126,7 +126,8 @@ pub fn on_error(image: Arc<ImageVerification>, error: &ApplyError, context: Arc<
         ApplyError::Conflict => Action::requeue(Duration::from_millis(500)),
         ApplyError::Gone => Action::await_change(),
         ApplyError::Timeout | ApplyError::Refused(_) => {
-            tracing::warn!(namespace = image.namespace(), name = image.name_any(), %error, "could not write a status");
+            let (namespace, name) = (image.namespace(), image.name_any());
+            tracing::warn!(namespace, kind = "ImageVerification", name, %error, "could not write a status");
             Action::requeue(Duration::from_secs(30))
         }
     }
@@ -246,12 +247,30 @@ async fn write(
             memory.last_write = Some(Instant::now());
         }
         if moved && conclusion.reason != Reason::Pending {
+            log(image, previous.verdict.as_ref(), conclusion);
             let warning = matches!(conclusion.verdict(), Verdict::Failed | Verdict::Unknown);
             apply::event(&context.recorder, image, warning, conclusion.reason.as_str(), &conclusion.message).await;
         }
     }
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "ImageVerification", result: "success" }).inc();
     Ok(None)
+}
+
+/// Logs a transition.
+fn log(image: &ImageVerification, was: Option<&Word<Verdict>>, conclusion: &Conclusion) {
+    let (verdict, reason) = (conclusion.verdict().as_str(), conclusion.reason.as_str());
+    tracing::info!(
+        namespace = image.namespace(),
+        policy = image.spec.trust_policy_ref.name,
+        name = image.name_any(),
+        image = image.spec.image,
+        digest = image.spec.digest,
+        verdict,
+        was = was.map(ToString::to_string),
+        reason,
+        detail = conclusion.message,
+        "verdict"
+    );
 }
 
 /// Leaves the result for the policy's summary. Returns whether it is another than before.

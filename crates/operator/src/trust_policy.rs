@@ -26,7 +26,7 @@ use crate::{
     context::{Context, STARTUP_GRACE},
     discover::{self, Plan, discovered},
     image_verification::memory::{Discovered, seed},
-    metrics::ResultLabels,
+    metrics::{ResultLabels, policies::Figures},
     policy::{Policy, requested_at},
     running::NamespaceImages,
     status::{condition, policy as status},
@@ -138,6 +138,7 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Apply (speaks to the API server).
     apply_plan(&context, &policy.namespace, &plan, &existing).await?;
     context.metrics.reconciles.get_or_create(&ResultLabels { kind: "TrustPolicy", result: "success" }).inc();
+    context.metrics.policies.passed(&policy.namespace, &policy.name, now);
     let wait = next_reconcile(&images, &plan, pace, now).min(policy.reads_again.unwrap_or(LOOK_AROUND));
     Ok(Action::requeue(if policy.incomplete { wait.min(RETRY) } else { wait }))
 }
@@ -161,7 +162,8 @@ pub fn on_error(policy: Arc<TrustPolicy>, error: &ApplyError, context: Arc<Conte
         ApplyError::Conflict => Action::requeue(Duration::from_millis(500)),
         ApplyError::Gone => Action::await_change(),
         ApplyError::Timeout | ApplyError::Refused(_) => {
-            tracing::warn!(namespace = policy.namespace(), name = policy.name_any(), %error, "reconcile failed");
+            let (namespace, name) = (policy.namespace(), policy.name_any());
+            tracing::warn!(namespace, kind = "TrustPolicy", name, %error, "reconcile failed");
             Action::requeue(RETRY)
         }
     }
@@ -213,7 +215,7 @@ async fn summarise(
         pods: summarised.images.pods,
         containers: summarised.images.containers,
     };
-    count(context, &facts);
+    context.metrics.policies.set(&policy.namespace, &policy.name, Figures::of(&facts));
     if let Some(wait) = being_judged(memory, &facts, summarised.gate) {
         return Ok(Some(wait));
     }
@@ -279,15 +281,6 @@ fn stands_for(
     unanswered
         .all(|(name, _)| told(name))
         .then(|| STARTUP_GRACE.saturating_sub(context.started.elapsed()) + Duration::from_secs(1))
-}
-
-fn count(context: &Context, facts: &status::Facts<'_>) {
-    let mut counts = BTreeMap::new();
-    for result in facts.images.values() {
-        let reason = result.map_or(sealwatch_api::Reason::Pending, |result| result.reason);
-        *counts.entry((reason.verdict().to_string(), reason.to_string())).or_default() += 1;
-    }
-    context.metrics.set_images(&facts.policy.namespace, &facts.policy.name, counts);
 }
 
 /// Tells of a condition that moved: a warning where it became False, else a plain event where it recovered.

@@ -91,7 +91,7 @@ fn forget_policy(context: &Context, namespace: &str, name: &str) {
     context.policies.remove(namespace, name);
     context.discoveries.remove(namespace, name);
     context.memories.remove(namespace, name);
-    context.metrics.forget(namespace, name);
+    context.metrics.policies.forget(namespace, name);
     context.config_maps.retain(|key| context.policies.names_config_map(key));
     // Images that a person wrote for it outlive it, and must say that it is gone.
     context.trigger_images_of(namespace, name);
@@ -260,6 +260,7 @@ fn noted<K: Resource + Send + 'static>(
     kind: &'static str,
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
+    context.metrics.watch_begins(kind);
     let mut last_logged: Option<(Instant, Fault)> = None;
     events.inspect(move |event| match event {
         Ok(event) => {
@@ -269,6 +270,7 @@ fn noted<K: Resource + Send + 'static>(
             }
         }
         Err(error) => {
+            context.metrics.watch_failed(kind);
             let fault = fault(kind, error);
             let news = last_logged.as_ref().is_none_or(|(at, said)| *said != fault || at.elapsed() >= LOG_EVERY);
             if news {

@@ -78,6 +78,10 @@ pub enum Event {
 }
 
 impl Event {
+    /// Each of them.
+    pub const ALL: [Self; 8] =
+        [Self::Hit, Self::Miss, Self::Damaged, Self::Future, Self::Stored, Self::Evicted, Self::Dropped, Self::Failed];
+
     /// The label of a metric.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -25,7 +25,7 @@ mod reason;
 mod revocation;
 pub mod schedule;
 
-pub use cache::{CacheState, EvidenceCache};
+pub use cache::{CacheState, Event as CacheEvent, EvidenceCache};
 pub use evidence::{Candidate, CandidateState, Evidence, Subject};
 pub use follow::{
     DigestMatching, Findings, FollowedMatter, FollowedRecall, Judgement, Platforms, Question, REFERENCES_FOLLOWED,

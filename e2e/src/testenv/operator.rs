@@ -87,11 +87,7 @@ impl OperatorProcess {
     /// # Errors
     /// `/proc` cannot be read, or the process is gone.
     pub fn listening_on(&self) -> Result<Vec<SocketAddr>> {
-        let sockets = sockets_of(self.pid())?;
-        let table = fs::read_to_string(format!("/proc/{}/net/tcp", self.pid()))?;
-        let mut found: Vec<_> = table.lines().skip(1).filter_map(|line| listening(line, &sockets)).collect();
-        found.sort_by_key(SocketAddr::port);
-        Ok(found)
+        listening_on(self.pid())
     }
 
     /// Resident memory in bytes.
@@ -143,6 +139,15 @@ impl OperatorProcess {
     pub fn kill(&mut self) {
         self.program.kill();
     }
+}
+
+/// The TCP addresses that a process listens on, as the kernel says; IPv4 only, sorted by port.
+pub(super) fn listening_on(pid: u32) -> Result<Vec<SocketAddr>> {
+    let sockets = sockets_of(pid)?;
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
+    let mut found: Vec<_> = table.lines().skip(1).filter_map(|line| listening(line, &sockets)).collect();
+    found.sort_by_key(SocketAddr::port);
+    Ok(found)
 }
 
 /// The inode numbers of a process's open sockets (proc(5), `/proc/PID/fd`).

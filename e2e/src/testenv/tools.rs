@@ -10,15 +10,27 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::Result;
 
+/// The exit code of `tools/build` for a tool that this machine cannot have.
+const NOT_TO_BE_HAD: i32 = 69;
+
 /// The folder with the binaries of a pinned tool (`kube`, `notation`, `olareg`, `distribution`); built if it is not
 /// there yet, which may take minutes and says so on standard error.
 pub(super) async fn folder(name: &'static str) -> Result<PathBuf> {
     tokio::task::spawn_blocking(move || build(name)).await?
 }
 
+/// As [`folder`], for a tool that not every machine can have.
+pub(super) async fn folder_if_any(name: &'static str) -> Result<Option<PathBuf>> {
+    tokio::task::spawn_blocking(move || build_if_any(name)).await?
+}
+
 /// As [`folder`], for those who may wait.
 pub(super) fn build(name: &'static str) -> Result<PathBuf> {
-    static BUILT: LazyLock<Mutex<HashMap<&'static str, PathBuf>>> = LazyLock::new(Mutex::default);
+    build_if_any(name)?.ok_or_else(|| format!("e2e/tools/build {name}: it is not to be had on this machine").into())
+}
+
+fn build_if_any(name: &'static str) -> Result<Option<PathBuf>> {
+    static BUILT: LazyLock<Mutex<HashMap<&'static str, Option<PathBuf>>>> = LazyLock::new(Mutex::default);
     // The lock is kept during the build: a second caller of this process has nothing better to do than wait.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(folder) = built.get(name) {
@@ -31,10 +43,11 @@ pub(super) fn build(name: &'static str) -> Result<PathBuf> {
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
-    if !output.status.success() {
-        return Err(format!("e2e/tools/build {name} failed ({}); its messages stand above", output.status).into());
-    }
-    let folder = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
+    let folder = match output.status.code() {
+        Some(0) => Some(PathBuf::from(String::from_utf8(output.stdout)?.trim_end())),
+        Some(NOT_TO_BE_HAD) => None,
+        _ => return Err(format!("e2e/tools/build {name} failed ({}); its messages stand above", output.status).into()),
+    };
     built.insert(name, folder.clone());
     Ok(folder)
 }

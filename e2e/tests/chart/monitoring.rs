@@ -37,11 +37,11 @@ pub(crate) fn assert_all_served(page: &str) -> Result<()> {
 
 #[test]
 fn each_metric_that_is_asked_for_is_documented() -> Result<()> {
-    let page = fs::read_to_string(in_repository("docs/operations.md"))?;
+    let page = fs::read_to_string(in_repository("docs/metrics.md"))?;
     let names = asked_for()?;
     assert!(names.len() >= 5, "{names:?}");
     for name in names {
-        assert!(page.contains(&format!("| `{name}` |")), "{name} has no row in docs/operations.md");
+        assert!(page.contains(&format!("| `{name}` |")), "{name} has no row in docs/metrics.md");
     }
     Ok(())
 }

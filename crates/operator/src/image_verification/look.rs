@@ -70,13 +70,14 @@ pub fn start(
 ) {
     let Ok(reference) = case.reference.clone() else { return };
     let asked = case.request.clone();
-    let (handled, known) = {
+    let (handled, known, failed_at) = {
         let looks = &lock(memory).looks;
-        (looks.handled.clone(), looks.findings.clone())
+        (looks.handled.clone(), looks.findings.clone(), looks.error.as_ref().and(looks.ended))
     };
     let requested = asked.asks_afresh(&handled);
     let by_policy = handled.image == asked.image;
-    let interval = case.policy.interval;
+    // After a failure only what was learnt since shows that the registry answers again.
+    let fresh = failed_at.map_or(case.policy.interval / 2, |ended| ended.elapsed().min(case.policy.interval / 2));
     let look = Look {
         namespace: case.policy.namespace.clone(),
         reference,
@@ -86,7 +87,7 @@ pub fn start(
         pull_secrets: case.pull_secrets(),
         by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
-        max_age: if requested { Duration::ZERO } else { interval / 2 },
+        max_age: if requested { Duration::ZERO } else { fresh },
         policy: Arc::clone(policy),
         known,
         // All images of a policy share one request for each answer.
@@ -118,7 +119,15 @@ pub fn start(
             && memory.looks.error.as_ref().is_none_or(|known| known.reason != error.reason)
         {
             // Once, and again when the reason changes; the status and the metrics tell of the rest.
-            tracing::info!(image = %key, reason = error.reason.as_str(), error = error.message, "no evidence");
+            tracing::info!(
+                namespace = look.namespace,
+                policy = look.policy.name,
+                name = key.name,
+                image = %look.reference,
+                reason = error.reason.as_str(),
+                error = error.message,
+                "no evidence"
+            );
         }
         memory.looks.ended(outcome, asked, generation, Instant::now());
         memory.looks.learnt(judged_by, Instant::now());
@@ -194,8 +203,12 @@ impl Look {
         let freshness = Freshness { interval: self.policy.interval, since: self.since };
         let learn = AssertUnwindSafe(matter.learn(&context.revocation, freshness)).catch_unwind();
         if !matches!(tokio::time::timeout(LEARN_MOST, learn).await, Ok(Ok(()))) {
-            let repository = self.reference.repository();
-            tracing::warn!(%repository, "not everything about revocation could be asked in time; see the status");
+            tracing::warn!(
+                namespace = self.namespace,
+                policy = self.policy.name,
+                image = %self.reference,
+                "not everything about revocation could be asked in time; see the status"
+            );
         }
     }
 
@@ -228,7 +241,13 @@ fn credentials_of(secret: &Secret) -> Credentials {
         (None, None) => return Credentials::default(),
     };
     read.unwrap_or_else(|error| {
-        tracing::warn!(namespace = secret.metadata.namespace, name = secret.metadata.name, %error, "not a pull secret");
+        tracing::warn!(
+            namespace = secret.metadata.namespace,
+            kind = "Secret",
+            name = secret.metadata.name,
+            %error,
+            "not a pull secret"
+        );
         Credentials::default()
     })
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The page of metrics: exactly what is documented, whatever happens.
+
+use std::collections::BTreeSet;
+
+use sealwatch_e2e::testenv::Result;
+
+use crate::site::{SEED, Site, address, cut_off, documented_families, metrics};
+
+fn families(page: &str) -> BTreeSet<String> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Every line is a comment or a series of a family that the page announces; the format's last word ends it.
+fn assert_well_formed(page: &str) -> Result<()> {
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    let known = families(page);
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        assert!(known.contains(name.trim_end_matches("_total")), "{line}");
+        let (_, value) = line.rsplit_once(' ').ok_or("a value")?;
+        value.parse::<f64>()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_without_its_api_server_is_scraped_and_says_what_fails() -> Result<()> {
+    let (mut operator, _folder) = cut_off(&[]).await?;
+    let page = metrics(address(&operator)?).await?;
+    assert_well_formed(&page)?;
+    assert_eq!(families(&page), documented_families()?);
+    let failing = page.lines().find(|line| line.starts_with("sealwatch_watch_errors_total{kind=\"Pod\"}"));
+    let failing: u64 = failing.and_then(|line| line.rsplit(' ').next()?.parse().ok()).ok_or("a count")?;
+    assert!(failing > 0, "{page}");
+    assert!(!page.contains("{namespace="), "nothing is known of any policy: {page}");
+    operator.terminate(std::time::Duration::from_secs(20)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_at_work_shows_exactly_the_documented_families_and_no_image() -> Result<()> {
+    let mut site = Site::play("metrics", &[]).await?;
+    let before = metrics(site.address()?).await?;
+    assert_well_formed(&before)?;
+    assert_eq!(families(&before), documented_families()?);
+    let of = format!("{{namespace=\"{}\",policy=\"{SEED}\"", site.stage.namespace);
+    for line in [
+        format!("sealwatch_images{of},verdict=\"Verified\",reason=\"SignatureValid\"}} 2"),
+        format!("sealwatch_images{of},verdict=\"Failed\",reason=\"NoSignature\"}} 1"),
+        format!("sealwatch_images{of},verdict=\"Unknown\",reason=\"EgressRefused\"}} 1"),
+        format!("sealwatch_unchecked_images{of},reason=\"EgressRefused\"}} 1"),
+        "sealwatch_revocation_requests_total{method=\"CRL\",result=\"Succeeded\"} 1".to_owned(),
+        format!("sealwatch_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(before.lines().any(|shown| shown == line), "{line} in\n{before}");
+    }
+    // As the status of the policy says it.
+    let ends = site.stage.seen().await?.policy(SEED).next_expiry.ok_or("something ends")?;
+    let (kind, time) = (ends.kind.ok_or("a kind")?.to_string(), ends.time.ok_or("a time")?.0.as_second());
+    let line = format!("sealwatch_next_expiry_timestamp_seconds{of},kind=\"{kind}\"}} {time}");
+    assert!(before.lines().any(|shown| shown == line), "{line} in\n{before}");
+
+    // What happens later is shown in the same families.
+    site.registry.stop();
+    site.stage.request(SEED).await?;
+    let after = metrics(site.address()?).await?;
+    assert_well_formed(&after)?;
+    assert_eq!(families(&after), documented_families()?);
+    let unchecked = after.lines().filter(|line| line.starts_with(&format!("sealwatch_unchecked_images{of}")));
+    let counts = unchecked.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
+    // The reasons may differ: a registry that was asked much before it went may have asked for patience.
+    assert_eq!(counts.sum::<u32>(), 4, "every image of the policy: {after}");
+    for page in [&before, &after] {
+        for never in ["sha256:", "azureiotoperations", "127.0.0.", "CN="] {
+            assert!(!page.contains(never), "{never} on the page: {page}");
+        }
+    }
+    Ok(())
+}
