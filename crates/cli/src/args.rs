@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "these doc comments are the help that the command prints")]
 
 mod inspect;
+mod mirror;
 mod policy;
 mod verify;
 
@@ -14,6 +15,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     inspect::InspectArguments,
+    mirror::MirrorArguments,
     policy::{ExportArguments, ImportArguments, LintArguments, PolicyCommand},
     verify::VerifyArguments,
 };
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// Trust policies: from Notation's configuration to a TrustPolicy and back, and what is unwise in one
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Copy the signatures of an image to a mirror that lost them
+    #[command(after_help = mirror::HELP)]
+    Mirror(MirrorArguments),
     /// Print the CustomResourceDefinitions of TrustPolicy and ImageVerification
     #[command(after_help = CRDS_HELP)]
     Crds,

@@ -28,7 +28,7 @@ mod tests {
     fn every_shell_completes_every_command() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
             let text = script(shell).unwrap();
-            for word in ["verify", "inspect", "import", "export", "lint", "allow-egress"] {
+            for word in ["verify", "inspect", "mirror", "import", "export", "lint", "allow-egress"] {
                 assert!(text.contains(word), "{shell}: {word}");
             }
         }

@@ -8,6 +8,7 @@ mod credentials;
 mod inspect;
 mod interrupt;
 mod log;
+mod mirror;
 mod name;
 mod operator;
 mod output;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => with_runtime(|| or_interrupted(verify::run(options))),
         Command::Inspect(options) => with_runtime(|| or_interrupted(inspect::run(options))),
         Command::Policy(command) => with_runtime(|| or_interrupted(policy::run(command))),
+        Command::Mirror(options) => with_runtime(|| or_interrupted(mirror::run(options))),
         Command::Crds => crds::run(),
         Command::Completions { shell } => completions::run(shell),
     }

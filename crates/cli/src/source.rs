@@ -72,6 +72,13 @@ impl Registry for Place {
         }
     }
 
+    fn look_anew(&self, repository: &Repository, subject: &Digest) {
+        match self {
+            Self::Http(registry) => registry.look_anew(repository, subject),
+            Self::Layout(layout) => layout.look_anew(repository, subject),
+        }
+    }
+
     async fn resolve(
         &self,
         repository: &Repository,

@@ -53,6 +53,11 @@ impl WholeFolder {
         fs::write(full, contents).map_err(at)
     }
 
+    /// Where it is written now.
+    pub(crate) fn path(&self) -> &Path {
+        self.beside.path()
+    }
+
     /// Moves the folder to its place.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ use markdown::Page;
 /// Fewer pages than this mean that the folder was not found.
 const LEAST_PAGES: usize = 12;
 /// The program's commands.
-const COMMANDS: [&str; 8] =
-    ["verify", "inspect", "policy import", "policy export", "policy lint", "operator", "crds", "completions"];
+const COMMANDS: [&str; 9] =
+    ["verify", "inspect", "policy import", "policy export", "policy lint", "mirror", "operator", "crds", "completions"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -5,4 +5,5 @@
 
 mod inspect;
 mod manners;
+mod mirror;
 mod policy;

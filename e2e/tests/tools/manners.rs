@@ -77,6 +77,24 @@ async fn an_interrupted_command_ends_at_once_with_its_number() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_command_was_writing_is_taken_away() -> Result<()> {
+    let (listener, host) = silence().await?;
+    let folder = tempfile::tempdir()?;
+    let image = format!("{host}/a@sha256:{}", "a".repeat(64));
+    let layout = format!("oci-layout:{}", folder.path().join("new").display());
+    let mut command = cli::command(["mirror", "--insecure-registry", &image, &layout])?;
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.try_into().ok()?)).ok_or("no process")?;
+    let _connection = listener.accept().await?;
+    assert_eq!(fs::read_dir(folder.path())?.count(), 1, "it has begun");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await??;
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(130), &b""[..]), "{output:?}");
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_credential_helper_runs_only_where_it_is_allowed() -> Result<()> {
     let registry = Registry::olareg().await?;
     let desk = Desk::set(&registry, true, &[Signed::Cose]).await?;
