@@ -3,9 +3,22 @@
 
 #![allow(clippy::doc_markdown, reason = "these doc comments are the help that the command prints")]
 
+mod inspect;
+mod mirror;
+mod policy;
+mod verify;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use self::{
+    inspect::InspectArguments,
+    mirror::MirrorArguments,
+    policy::{ExportArguments, ImportArguments, LintArguments, PolicyCommand},
+    verify::VerifyArguments,
+};
 
 /// Keeps watch over the seals on the images a cluster is really running.
 #[derive(Debug, Parser)]
@@ -18,47 +31,62 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the operator: verify every image that runs in a namespace with a TrustPolicy, and keep doing so
+    #[command(after_help = OPERATOR_HELP)]
     Operator(OperatorArguments),
     /// Say whether the operator could work here: the API server, the kinds and its rights
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
     /// Verify images once, by tag or digest
-    #[command(after_help = VERIFY_HELP)]
+    #[command(after_help = verify::HELP)]
     Verify(VerifyArguments),
+    /// Show the signatures of images: who signed what, when, with which certificates; nothing is verified against a policy
+    #[command(after_help = inspect::HELP)]
+    Inspect(InspectArguments),
+    /// Trust policies: from Notation's configuration to a TrustPolicy and back, and what is unwise in one
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Copy the signatures of an image to a mirror that lost them
+    #[command(after_help = mirror::HELP)]
+    Mirror(MirrorArguments),
     /// Print the CustomResourceDefinitions of TrustPolicy and ImageVerification
+    #[command(after_help = CRDS_HELP)]
     Crds,
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
 }
 
-const VERIFY_HELP: &str = "\
-IMAGE is REPOSITORY:TAG or REPOSITORY@DIGEST; with both, the digest counts, with neither, the tag is latest. The
-repository chooses the statement of the trust policy. Several images are verified at once and answered in order.
-
-Trust stores come from DIR of --trust-store, laid out as Notation's truststore/x509 (DIR/ca/supplychain/root.crt is a
-certificate of ca:supplychain), or, without it, from spec.trustStores of a TrustPolicy. Every file of a store must hold
-certificates, PEM or DER; links and folders in a store are refused.
-
-With --oci-layout no registry is asked: the tag (org.opencontainers.image.ref.name) or digest of IMAGE is looked up in
-that one layout, and the repository of IMAGE only chooses the statement, as --scope does for notation.
-
-Unless the policy skips it, the OCSP responders and revocation lists that certificates of a trusted signer or timestamp
-authority name are asked over plain HTTP, with --oci-layout too. Public addresses only: others need --allow-egress, or
-host:port in the file given by --registries. Without a way to them, bring the lists (--crl, or spec.revocation.crls).
-
+const OPERATOR_HELP: &str = "\
 Examples:
-  sealwatch verify mcr.microsoft.com/azureiotoperations/aio-operator:1.2.36 \\
-      --policy trustpolicy.json --trust-store ~/.config/notation/truststore/x509
-  sealwatch verify registry.example/app@sha256:… --policy trustpolicy.yaml -o json
-  sealwatch verify registry.example/app:1.0 --oci-layout ./app --policy trustpolicy.yaml
+  sealwatch operator --kubeconfig ~/.kube/config --watch-namespace azure-iot-operations --log-format text
+  sealwatch operator --registries /etc/rancher/k3s/registries.yaml --listen 127.0.0.1:8080
 
 Exit codes:
-  0  every image is verified (or its level is skip)
-  1  at least one image failed
-  2  wrong usage, or a policy or trust store that cannot be used
-  3  none failed, and of at least one it could not be told";
+  0  ended by SIGTERM or SIGINT
+  1  a part of it ended by itself, or could not be set up
+  2  wrong usage, kubeconfig or registries file";
+
+const CRDS_HELP: &str = "\
+Example:
+  sealwatch crds | kubectl apply --server-side -f -";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  sealwatch completions bash > /etc/bash_completion.d/sealwatch
+  sealwatch completions zsh > \"${fpath[1]}/_sealwatch\"
+  sealwatch completions fish > ~/.config/fish/completions/sealwatch.fish";
 
 const CHECK_HELP: &str = "\
 Asks the API server, as whoever the kubeconfig or the pod's service account names, and changes nothing. Run it with the
 operator's account: `helm test` does.
+
+Examples:
+  sealwatch check --kubeconfig ~/.kube/config
+  sealwatch check --watch-namespace azure-iot-operations
 
 Exit codes:
   0  the operator could work
@@ -136,34 +164,26 @@ pub(crate) struct OperatorArguments {
     pub(crate) registries: RegistryArguments,
 }
 
+/// Where images are looked for: a registry, or an OCI image layout.
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
-    /// Images as REPOSITORY:TAG or REPOSITORY@DIGEST
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
-    /// A Notation trustpolicy.json, or a TrustPolicy in YAML (what its trust stores name may stand in the same file)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
-    /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own
-    #[arg(long, value_name = "DIR")]
-    pub(crate) trust_store: Option<PathBuf>,
-    /// A certificate revocation list, DER or PEM, used like a fetched one (repeatable); beside those that a TrustPolicy
-    /// brings
-    #[arg(long, value_name = "FILE")]
-    pub(crate) crl: Vec<PathBuf>,
-    /// Whose signatures count for a digest; of a TrustPolicy its own spec.digestMatching, unless this is given
-    #[arg(long, value_enum)]
-    pub(crate) digest_matching: Option<DigestMatching>,
+pub(crate) struct SourceArguments {
     /// Take images and signatures from this OCI image layout instead of a registry
     // No conflict with --registries, which may come from the environment.
     #[arg(long, value_name = "DIR", conflicts_with = "insecure_registry")]
     pub(crate) oci_layout: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asking: AskingArguments,
+}
+
+/// How registries are asked by hand: what every command takes that asks one.
+#[derive(Debug, Args)]
+pub(crate) struct AskingArguments {
     /// Speak plain HTTP to the registries of these images
     #[arg(long)]
     pub(crate) insecure_registry: bool,
-    /// How to print the answer
-    #[arg(short, long, value_enum, default_value_t = OutputFormat::Text)]
-    pub(crate) output: OutputFormat,
+    /// Run docker-credential-NAME where docker's configuration says that it keeps a registry's credential
+    #[arg(long, env = "SEALWATCH_ALLOW_CREDENTIAL_HELPERS")]
+    pub(crate) allow_credential_helpers: bool,
     #[command(flatten)]
     pub(crate) registries: RegistryArguments,
 }
@@ -208,6 +228,17 @@ pub(crate) enum OutputFormat {
     /// Everything, as a JSON array
     Json,
     /// Everything, as a YAML list
+    Yaml,
+}
+
+/// How to print what is not a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// For people
+    Text,
+    /// Everything, as JSON
+    Json,
+    /// Everything, as YAML
     Yaml,
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn start(format: LogFormat, level: &str) {
         }
         LogFormat::Text => {
             let fields = debug_fn(text_field).delimited(" ");
-            builder.with_ansi(io::stderr().is_terminal()).fmt_fields(fields).try_init()
+            builder.with_ansi(io::stderr().is_terminal() && !is_plain()).fmt_fields(fields).try_init()
         }
     };
     if let Some(error) = wrong {
@@ -67,4 +67,9 @@ fn text_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) ->
         name if name.starts_with("log.") => Ok(()),
         name => write!(writer, "{name}={}", bounded(value)),
     }
+}
+
+/// Whether the user wants no colour anywhere (<https://no-color.org>: set, and not empty).
+fn is_plain() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -3,24 +3,37 @@
 
 mod args;
 mod check;
+mod completions;
 mod crds;
+mod credentials;
+mod inspect;
+mod interrupt;
 mod log;
+mod mirror;
+mod name;
 mod operator;
+mod output;
+mod policy;
 mod registries;
+mod source;
 mod terminal;
+mod tree;
 mod verify;
+mod whole;
 
 use std::process::ExitCode;
 
-use clap::{Parser, error::ErrorKind};
+use clap::{FromArgMatches as _, error::ErrorKind};
 
 use crate::{
     args::{Arguments, Command},
+    interrupt::or_interrupted,
     terminal::EXIT_USAGE,
 };
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parsed = name::command().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // A reader that went away is no reason to complain.
@@ -33,9 +46,13 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match arguments.command {
         Command::Operator(options) => with_runtime(|| operator::run(options)),
-        Command::Verify(options) => with_runtime(|| verify::run(options)),
-        Command::Check(options) => with_runtime(|| check::run(options)),
+        Command::Check(options) => with_runtime(|| or_interrupted(check::run(options))),
+        Command::Verify(options) => with_runtime(|| or_interrupted(verify::run(options))),
+        Command::Inspect(options) => with_runtime(|| or_interrupted(inspect::run(options))),
+        Command::Policy(command) => with_runtime(|| or_interrupted(policy::run(command))),
+        Command::Mirror(options) => with_runtime(|| or_interrupted(mirror::run(options))),
         Command::Crds => crds::run(),
+        Command::Completions { shell } => completions::run(shell),
     }
 }
 

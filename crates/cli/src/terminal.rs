@@ -43,6 +43,13 @@ pub(crate) fn warn(message: &str) {
     say("warning", message);
 }
 
+/// Says several things beside the answer.
+pub(crate) fn warn_of(messages: &[String]) {
+    for message in messages {
+        warn(message);
+    }
+}
+
 fn say(kind: &str, message: &str) {
     // Nobody is there to be told if this fails.
     let _ = writeln!(io::stderr(), "sealwatch: {kind}: {}", one_line(message));

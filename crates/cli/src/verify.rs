@@ -2,14 +2,14 @@
 //! `sealwatch verify`: the operator's engine, once, for images by name.
 
 mod output;
-mod policy_file;
-mod trust_store;
+pub(crate) mod policy_file;
+pub(crate) mod trust_store;
 
 use std::{panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
-use sealwatch_registry::{Credentials, Digest, HttpRegistry, LayoutRegistry, PlainFetcher, Reference, Registry};
+use sealwatch_registry::{Digest, PlainFetcher, Reference, Registry};
 use sealwatch_verifier::{
     DigestMatching, FollowedMatter, Freshness, GatherError, Platforms, Question, Reason, Revocation, Runs, Selection,
     Verdict, Verification, Verifier, Via,
@@ -20,13 +20,16 @@ use sealwatch_verifier::{
 use self::policy_file::Policy;
 use crate::{
     args::{self, LogFormat, VerifyArguments},
-    log, registries, terminal,
+    credentials::Found,
+    log, registries,
+    source::{self, Place},
+    terminal,
 };
 
 /// How many images are verified at once.
 const IMAGES_AT_ONCE: usize = 8;
 /// What an image reference without tag and digest means.
-const DEFAULT_TAG: &str = "latest";
+pub(crate) const DEFAULT_TAG: &str = "latest";
 
 /// The answer about one image.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ impl Answer {
 struct Engine<R> {
     verifier: Verifier<R>,
     revocation: Revocation,
+    /// What opens the registries.
+    found: Found,
 }
 
 /// Where images are looked for.
@@ -103,42 +108,27 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
             policy.check_stores(statement)?;
         }
     }
-    if let Some(folder) = &arguments.oci_layout {
-        let layout = LayoutRegistry::open(folder).map_err(|error| format!("--oci-layout: {error}"))?;
-        policy.warnings.iter().for_each(|warning| terminal::warn(warning));
-        let engine = Engine { verifier: Verifier::new(layout), revocation: revocation(arguments)? };
-        return Ok(verify_all(&engine, Source::Layout, &policy, &images).await);
-    }
-    let registry = registry(arguments, &images)?;
+    let opened = source::Source::open(&arguments.source, images.iter().map(|(_, reference)| reference)).await?;
     policy.warnings.iter().for_each(|warning| terminal::warn(warning));
-    let source = Source::Registry { insecure: arguments.insecure_registry };
-    let engine = Engine { verifier: Verifier::new(registry), revocation: revocation(arguments)? };
+    let source = match opened.place {
+        Place::Layout(_) => Source::Layout,
+        Place::Http(_) => Source::Registry { insecure: arguments.source.asking.insecure_registry },
+    };
+    let revocation = revocation(arguments)?;
+    let engine = Engine { verifier: Verifier::new(opened.place), revocation, found: opened.found };
     Ok(verify_all(&engine, source, &policy, &images).await)
 }
 
-fn parse(image: &str) -> Result<(String, Reference), String> {
+/// An image as the user named it, and understood.
+pub(crate) fn parse(image: &str) -> Result<(String, Reference), String> {
     let reference = image.parse().map_err(|error| format!("IMAGE {image:?}: {error}"))?;
     Ok((image.to_owned(), reference))
 }
 
 /// Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
 fn revocation(arguments: &VerifyArguments) -> Result<Revocation, String> {
-    let options = registries::options(&arguments.registries, registries::Origin::Local)?;
+    let options = registries::options(&arguments.source.asking.registries, registries::Origin::Local)?;
     PlainFetcher::new(&options).map(Revocation::new).map_err(|error| error.to_string())
-}
-
-fn registry(arguments: &VerifyArguments, images: &[(String, Reference)]) -> Result<HttpRegistry, String> {
-    let mut options = registries::options(&arguments.registries, registries::Origin::Local)?;
-    options.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
-    for (_, reference) in images {
-        // Whoever names a registry on the command line means it, wherever it is.
-        let host = reference.repository().registry().to_owned();
-        if arguments.insecure_registry {
-            options.registries.insecure(&host).map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
-        }
-        options.named_hosts.push(host);
-    }
-    HttpRegistry::new(options).map_err(|error| error.to_string())
 }
 
 async fn verify_all<R: Registry>(
@@ -176,7 +166,10 @@ async fn verify_one<R: Registry>(
     // A defect met by one image does not take the answers about the others along.
     let (digest, verification, about) = match AssertUnwindSafe(look(engine, policy, reference)).catch_unwind().await {
         Ok((digest, Ok((verification, about)))) => (digest, verification, Some(about)),
-        Ok((digest, Err(error))) => (digest, unknown(&error, source, statement), None),
+        Ok((digest, Err(error))) => {
+            let advice = engine.found.advice(reference.repository().registry());
+            (digest, unknown(&error, source, statement, &advice), None)
+        }
         Err(_panic) => {
             (reference.digest().cloned(), Verification::without_evidence(&internal_error(), Some(statement)), None)
         }
@@ -188,15 +181,15 @@ async fn verify_one<R: Registry>(
 
 /// Asks and judges. The digest is none where a tag could not be resolved.
 async fn look<R: Registry>(
-    Engine { verifier, revocation }: &Engine<R>,
+    Engine { verifier, revocation, found }: &Engine<R>,
     policy: &Policy,
     reference: &Reference,
 ) -> (Option<Digest>, Result<(Verification, (Digest, Via)), GatherError>) {
     let repository = reference.repository();
-    let credentials = Credentials::default();
+    let credentials = &found.credentials;
     let digest = match reference.digest() {
         Some(digest) => Ok(digest.clone()),
-        None => verifier.resolve(repository, reference.tag().unwrap_or(DEFAULT_TAG), &credentials).await,
+        None => verifier.resolve(repository, reference.tag().unwrap_or(DEFAULT_TAG), credentials).await,
     };
     let digest = match digest {
         Ok(digest) => digest,
@@ -210,7 +203,7 @@ async fn look<R: Registry>(
         // It may run anywhere.
         platforms: Platforms::Unknown,
     };
-    let findings = match verifier.investigate(&question, &credentials, Duration::ZERO, Timestamp::now()).await {
+    let findings = match verifier.investigate(&question, credentials, Duration::ZERO, Timestamp::now()).await {
         Ok(findings) => findings,
         Err(error) => return (Some(digest), Err(error)),
     };
@@ -231,15 +224,13 @@ fn internal_error() -> GatherError {
 }
 
 /// There is no evidence; the message also says which flag may help.
-fn unknown(error: &GatherError, source: Source, statement: &Statement) -> Verification {
+fn unknown(error: &GatherError, source: Source, statement: &Statement, on_refusal: &str) -> Verification {
     let mut verification = Verification::without_evidence(error, Some(statement));
     let advice = match (error.reason, source) {
         (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => {
             "; a registry without TLS needs --insecure-registry"
         }
-        (Reason::RegistryUnauthorized, Source::Registry { .. }) => {
-            "; credentials are read from the file given by --registries"
-        }
+        (Reason::RegistryUnauthorized, Source::Registry { .. }) => on_refusal,
         _ => "",
     };
     verification.message.push_str(advice);

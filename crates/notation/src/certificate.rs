@@ -21,7 +21,7 @@ use x509_cert::time::Time;
 pub(crate) use endpoints::{DistributionPoint, MAX_POINTS, parse_distribution_points, parse_point_name};
 pub(crate) use extensions::{ExtendedKeyUsage, Extensions, KeyUsage, Marked, parse_extension};
 pub(crate) use key::PublicKey;
-pub(crate) use name::Name;
+pub(crate) use name::{Name, is_printed};
 
 use crate::Timestamp;
 use crate::asn1::{Elements, check_padding, context, primitive};

@@ -3,6 +3,7 @@
 
 mod cbor;
 mod cose;
+mod details;
 mod error;
 mod headers;
 mod jws;
@@ -10,6 +11,7 @@ mod plugin;
 
 use std::fmt;
 
+pub use details::{EnvelopeDetails, ExtendedAttribute};
 pub use error::EnvelopeError;
 use headers::RawHeaders;
 pub use plugin::VerificationPlugin;
@@ -20,7 +22,7 @@ use crate::certificate::{Certificate, text};
 use crate::chain::{MAX_CHAIN_LENGTH, check_chain};
 use crate::outcome::words;
 use crate::payload::TargetArtifact;
-use crate::timestamp::{FoundToken, MAX_TOKEN_BYTES, TimestampError, Token};
+use crate::timestamp::{ClaimedTimestamp, FoundToken, MAX_TOKEN_BYTES, TimestampError, Token};
 
 /// Media type of JWS envelopes (RFC 7515, flattened JSON).
 pub const MEDIA_TYPE_JWS: &str = "application/jose+json";
@@ -71,11 +73,7 @@ impl Envelope {
         if bytes.len() > MAX_ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge { size: bytes.len(), max: MAX_ENVELOPE_BYTES });
         }
-        match media_type {
-            MEDIA_TYPE_JWS => jws::parse(bytes)?.verify(),
-            MEDIA_TYPE_COSE => cose::parse(bytes)?.verify(),
-            _ => Err(EnvelopeError::UnsupportedMediaType { media_type: text(media_type) }),
-        }
+        take_apart(media_type, bytes)?.verify()
     }
 
     /// [`MEDIA_TYPE_JWS`] or [`MEDIA_TYPE_COSE`].
@@ -133,6 +131,15 @@ impl Envelope {
         self.timestamp_token.as_ref().map(|token| token.open(&self.signature))
     }
 
+    /// What the timestamp token says; none if there is none.
+    ///
+    /// # Errors
+    /// What keeps it from being a sound token about this signature. A sound one may be of an authority that nobody trusts.
+    pub fn claimed_timestamp(&self) -> Option<Result<ClaimedTimestamp, String>> {
+        let token = self.open_timestamp()?;
+        Some(token.map(ClaimedTimestamp::from).map_err(|error| error.to_string()))
+    }
+
     /// The bytes of the signature: what a timestamp token is about.
     pub fn signature(&self) -> &[u8] {
         &self.signature
@@ -167,6 +174,15 @@ struct Unverified {
     /// was verified: of a forged envelope it is the forgery that is worth reporting.
     headers: Result<RawHeaders, EnvelopeError>,
     payload: Vec<u8>,
+}
+
+/// The parts of an envelope of at most [`MAX_ENVELOPE_BYTES`].
+fn take_apart(media_type: &str, bytes: &[u8]) -> Result<Unverified, EnvelopeError> {
+    match media_type {
+        MEDIA_TYPE_JWS => jws::parse(bytes),
+        MEDIA_TYPE_COSE => cose::parse(bytes),
+        _ => Err(EnvelopeError::UnsupportedMediaType { media_type: text(media_type) }),
+    }
 }
 
 impl Unverified {

@@ -11,6 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::certificate::is_printed;
+
 /// An entry of `trustedIdentities`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -108,6 +110,12 @@ impl DistinguishedName {
         }
         let bits = attributes.iter().fold(0, |bits, attribute| bits | bit(attribute));
         Ok(Self { attributes: attributes.into_iter().collect(), bits })
+    }
+
+    /// The types of attributes with which no subject of a certificate is ever written, so that this name matches none:
+    /// types that are unknown, or in another case (DN-5, DN-10).
+    pub fn never_written(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().map(|(attribute, _)| attribute.as_str()).filter(|attribute| !is_printed(attribute))
     }
 
     /// Whether `other` has each attribute of this name with the same value, byte by byte (DN-8).

@@ -115,8 +115,8 @@ pub use algorithm::SignatureAlgorithm;
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_FILE_BYTES, parse_certificates};
 pub use chain::{ChainError, ChainProblem};
 pub use envelope::{
-    ARTIFACT_TYPE, Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MEDIA_TYPE_COSE, MEDIA_TYPE_JWS, SigningScheme,
-    VerificationPlugin,
+    ARTIFACT_TYPE, Envelope, EnvelopeDetails, EnvelopeError, ExtendedAttribute, MAX_ENVELOPE_BYTES, MEDIA_TYPE_COSE,
+    MEDIA_TYPE_JWS, SigningScheme, VerificationPlugin,
 };
 pub use identity::{DistinguishedName, DistinguishedNameError, Identity};
 pub use judge::{judge, revocation_questions};
@@ -130,7 +130,7 @@ pub use revocation::{
     MAX_URLS_PER_VERIFICATION, OcspResponse, RevocationAnswers, RevocationError, RevocationEvidence, RevocationList,
     RevocationMethod, RevocationQuestion, RevocationQuestions, RevocationRequest,
 };
-pub use timestamp::VerifiedTimestamp;
+pub use timestamp::{ClaimedTimestamp, VerifiedTimestamp};
 pub use trust_store::{
     MAX_CERTIFICATES_PER_STORE, TrustStore, TrustStoreError, TrustStoreRef, TrustStoreRefError, TrustStoreType,
     TrustStores,

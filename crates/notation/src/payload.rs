@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The payload of an envelope: which artifact is signed (signature-specification.md, "Payload").
 
+use std::collections::BTreeMap;
+
 use base64ct::{Base64, Encoding};
 
 use crate::envelope::EnvelopeError;
@@ -62,6 +64,18 @@ impl TargetArtifact {
         }
         Ok(Self { media_type: string("mediaType")?, digest: string("digest")?, size: *size })
     }
+}
+
+/// The annotations of the signed artifact: what a signer attached. None of a payload that cannot be read.
+pub(crate) fn annotations(payload: &[u8]) -> BTreeMap<String, String> {
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return BTreeMap::new();
+    }
+    let target = parse_object(payload).ok().and_then(|mut payload| payload.remove("targetArtifact"));
+    let Some(Json::Object(mut descriptor)) = target else { return BTreeMap::new() };
+    let Some(Json::Object(annotations)) = descriptor.remove("annotations") else { return BTreeMap::new() };
+    let text = |(name, value): (String, Json)| value.as_str().map(|value| (name, value.to_owned()));
+    annotations.into_iter().filter_map(text).collect()
 }
 
 /// Whether an optional member of a descriptor has its type in the OCI image specification. Their contents say nothing

@@ -47,6 +47,31 @@ impl VerifiedTimestamp {
     }
 }
 
+/// What a sound timestamp token says about a signature, by the word of an authority that nobody has said to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClaimedTimestamp {
+    /// The time that it states (`genTime`), UTC.
+    pub time: Timestamp,
+    /// How far off that may be, in either direction; zero if it says nothing about it.
+    pub accuracy: Duration,
+    /// The certificate that signed it; of several, the first.
+    pub authority: Option<Certificate>,
+    /// The certificates that come with it, in their order.
+    pub certificates: Vec<Certificate>,
+}
+
+impl From<&Token> for ClaimedTimestamp {
+    fn from(token: &Token) -> Self {
+        Self {
+            time: token.time,
+            accuracy: token.accuracy,
+            authority: token.signers.first().map(|signer| signer.authority.clone()),
+            certificates: token.certificates.clone(),
+        }
+    }
+}
+
 fn range(time: Timestamp, accuracy: Duration) -> Option<(Timestamp, Timestamp)> {
     Some((time.checked_sub(accuracy).ok()?, time.checked_add(accuracy).ok()?))
 }

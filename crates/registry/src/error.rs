@@ -23,6 +23,8 @@ pub enum Operation {
     Token,
     /// Ask for something that a certificate points to.
     Ask,
+    /// Write to a repository.
+    Push,
     /// Open an OCI layout, or set up the HTTP client.
     Open,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Operation {
             Self::Blob => "fetch blob",
             Self::Token => "fetch token",
             Self::Ask => "ask",
+            Self::Push => "push",
             Self::Open => "open",
         })
     }
@@ -168,8 +171,8 @@ pub enum Error {
     /// A mirror has the image without signatures, and the origin, which may have them, could not be asked.
     #[error(
         "{at}: {mirror} has no signatures of the image, and where they may be besides could not be asked ({origin}); \
-         copy the signatures to the mirror (oras cp -r), let the origin be asked, or name the place under signatures in \
-         the file given by --registries"
+         copy the signatures to the mirror (sealwatch mirror, oras cp -r), let the origin be asked, or name the place \
+         under signatures in the file given by --registries"
     )]
     SignaturesNotMirrored {
         /// Where: the origin.

@@ -8,6 +8,8 @@ mod cloud;
 mod memory;
 mod patience;
 pub mod plain;
+#[cfg(feature = "push")]
+pub mod push;
 mod referrers;
 mod resolve;
 mod session;
@@ -25,7 +27,7 @@ use self::clients::Clients;
 use self::memory::Memory;
 use self::referrers::{ApiKey, Found, ListKey, Listed};
 use self::resolve::{Content, check_declared_size};
-use self::token::TokenKey;
+use self::token::{PULL, TokenKey};
 use self::transport::Transport;
 use crate::cloud::CloudIdentity;
 use crate::credentials::{Credential, CredentialKey, Credentials};
@@ -95,6 +97,8 @@ pub struct HttpRegistry(Arc<Inner>);
 
 /// What all calls share.
 struct Inner {
+    /// What it may do, as token servers call it.
+    actions: &'static str,
     registries: RegistriesConfig,
     transport: Transport,
     identities: Vec<Arc<dyn CloudIdentity>>,
@@ -116,29 +120,7 @@ impl HttpRegistry {
     /// # Errors
     /// [`Error::Unusable`] if a named host is not `host[:port]`, or TLS could not be set up.
     pub fn new(options: RegistryOptions) -> Result<Self, Error> {
-        let unusable = |what: String| Error::Unusable {
-            at: At { registry: "http client".to_owned(), operation: Operation::Open },
-            what,
-        };
-        let mut guard = Guard { allowed: options.allow_egress.clone(), named: options.registries.named().collect() };
-        for host in &options.named_hosts {
-            guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
-        }
-        let names = options.names.clone().unwrap_or_else(|| Arc::new(SystemNames));
-        let user_agent = options.user_agent().to_owned();
-        let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
-        let clients = Clients::new(Arc::clone(&guard), names, timeouts, &user_agent, tls, options.proxies);
-        let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
-        Ok(Self(Arc::new(Inner {
-            registries: options.registries,
-            transport,
-            identities: options.identities,
-            cloud_credentials: Memory::new(MAX_REMEMBERED),
-            tokens: Memory::new(MAX_REMEMBERED),
-            absent_apis: Memory::new(MAX_REMEMBERED),
-            found: Memory::new(MAX_LISTS_REMEMBERED),
-            lists: Memory::new(MAX_LISTS_KEPT),
-        })))
+        Inner::new(options, PULL).map(|inner| Self(Arc::new(inner)))
     }
 
     async fn fetch(
@@ -159,6 +141,35 @@ impl HttpRegistry {
             }
         }
         Err(failure.into_error(repository, operation))
+    }
+}
+
+impl Inner {
+    fn new(options: RegistryOptions, actions: &'static str) -> Result<Self, Error> {
+        let unusable = |what: String| Error::Unusable {
+            at: At { registry: "http client".to_owned(), operation: Operation::Open },
+            what,
+        };
+        let mut guard = Guard { allowed: options.allow_egress.clone(), named: options.registries.named().collect() };
+        for host in &options.named_hosts {
+            guard.named.extend(ports_of(host).map_err(|error| unusable(error.to_string()))?);
+        }
+        let names = options.names.clone().unwrap_or_else(|| Arc::new(SystemNames));
+        let user_agent = options.user_agent().to_owned();
+        let (guard, timeouts, tls) = (Arc::new(guard), options.timeouts, options.registries.tls().clone());
+        let clients = Clients::new(Arc::clone(&guard), names, timeouts, &user_agent, tls, options.proxies);
+        let transport = Transport::new(guard, clients.map_err(unusable)?, timeouts.total);
+        Ok(Self {
+            actions,
+            registries: options.registries,
+            transport,
+            identities: options.identities,
+            cloud_credentials: Memory::new(MAX_REMEMBERED),
+            tokens: Memory::new(MAX_REMEMBERED),
+            absent_apis: Memory::new(MAX_REMEMBERED),
+            found: Memory::new(MAX_LISTS_REMEMBERED),
+            lists: Memory::new(MAX_LISTS_KEPT),
+        })
     }
 }
 

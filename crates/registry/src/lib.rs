@@ -54,6 +54,8 @@ pub use crate::digest::{Algorithm, Digest, DigestError};
 pub use crate::egress::{Cidr, CidrError, NameLookup};
 pub use crate::error::{At, Error, Operation};
 pub use crate::http::plain::{PlainError, PlainFetcher, PlainRequest};
+#[cfg(feature = "push")]
+pub use crate::http::push::Pusher;
 pub use crate::http::{HttpRegistry, RegistryOptions, Timeouts};
 pub use crate::image_document::{Child, ImageDocument, ImageDocumentError, is_index_type};
 pub use crate::image_id::{ImageId, ImageIdError};

@@ -221,6 +221,13 @@ impl RegistriesConfig {
         self.places(repository).0
     }
 
+    /// The registry itself, by the way that the file has to it, and no mirror: where something is written.
+    #[cfg(feature = "push")]
+    pub(crate) fn own_endpoint(&self, repository: &Repository) -> Option<Endpoint> {
+        let own = self.places(repository).0.into_iter().find(|endpoint| !endpoint.is_mirror());
+        own.or_else(|| self.origin(repository))
+    }
+
     /// Where signatures of images in `repository` are asked for: its endpoints, then the places of `signatures`. The
     /// flag says whether "none" of all of them is the last word: the registry itself is among them, or the file says
     /// where else to look, be it nowhere.

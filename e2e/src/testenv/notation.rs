@@ -34,11 +34,13 @@ pub struct SignOptions {
     pub expiry: Option<Duration>,
     /// Whom to ask for a timestamp of the signature: the authority's URL, and its root in PEM.
     pub timestamp: Option<(String, String)>,
+    /// What the signer attaches to the artifact, by name.
+    pub user_metadata: Vec<(String, String)>,
 }
 
 impl Default for SignOptions {
     fn default() -> Self {
-        Self { format: Format::Jws, referrers_api: true, expiry: None, timestamp: None }
+        Self { format: Format::Jws, referrers_api: true, expiry: None, timestamp: None, user_metadata: Vec::new() }
     }
 }
 
@@ -104,6 +106,9 @@ impl Notation {
             fs::write(&root, root_pem)?;
             command.args(["--timestamp-url", url, "--timestamp-root-cert"]).arg(root);
         }
+        for (name, value) in &options.user_metadata {
+            command.arg("--user-metadata").arg(format!("{name}={value}"));
+        }
         let output = command.arg(reference).output().await?;
         if output.status.success() { Ok(()) } else { Err(failure("sign", reference, &output).into()) }
     }
@@ -151,6 +156,20 @@ impl Notation {
     pub async fn run_experimental(&self, args: &[&str]) -> Result<Output> {
         let mut command = self.bare_command(&self.trust_folder());
         Ok(command.env("NOTATION_EXPERIMENTAL", "1").args(args).output().await?)
+    }
+
+    /// Runs `notation` with the configuration folder `config`, whatever its exit code.
+    ///
+    /// # Errors
+    /// `notation` cannot be started.
+    pub async fn run_with(&self, config: &Path, args: &[&str]) -> Result<Output> {
+        // The command refuses symbolic links on the way to its configuration.
+        Ok(self.bare_command(&config.canonicalize()?).args(args).output().await?)
+    }
+
+    /// The configuration folder that [`Notation::trust`] writes.
+    pub fn configuration(&self) -> PathBuf {
+        self.trust_folder()
     }
 
     fn command(&self, config: &Path, subcommand: &str) -> Command {

@@ -21,7 +21,18 @@ use markdown::Page;
 /// Fewer pages than this mean that the folder was not found.
 const LEAST_PAGES: usize = 12;
 /// The program's commands.
-const COMMANDS: [&str; 4] = ["verify", "operator", "check", "crds"];
+const COMMANDS: [&str; 10] = [
+    "verify",
+    "inspect",
+    "policy import",
+    "policy export",
+    "policy lint",
+    "mirror",
+    "operator",
+    "check",
+    "crds",
+    "completions",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -48,7 +59,7 @@ fn help() -> Result<BTreeMap<&'static str, String>> {
     let binary = OperatorProcess::binary()?;
     let mut help = BTreeMap::new();
     for command in COMMANDS {
-        let output = Command::new(&binary).args([command, "--help"]).output()?;
+        let output = Command::new(&binary).args(command.split(' ')).arg("--help").output()?;
         assert!(output.status.success(), "sealwatch {command} --help: {}", output.status);
         help.insert(command, String::from_utf8(output.stdout)?);
     }
@@ -153,7 +164,9 @@ fn every_flag_shown_exists() -> Result<()> {
         let mut complain = |what: &str| wrong.push(format!("{}: {what}", path.display()));
         for command in page.commands("sealwatch") {
             commands += 1;
-            let Some(known) = command.split_whitespace().nth(1).and_then(|name| help.get(name)) else {
+            let words = || command.split_whitespace().skip(1);
+            let names = [words().take(1).collect::<Vec<_>>().join(" "), words().take(2).collect::<Vec<_>>().join(" ")];
+            let Some(known) = names.iter().find_map(|name| help.get(name.as_str())) else {
                 complain(&format!("{command}: there is no such command"));
                 continue;
             };
@@ -179,7 +192,7 @@ fn every_flag_shown_exists() -> Result<()> {
 fn every_flag_that_exists_is_documented() -> Result<()> {
     let page = fs::read_to_string(root().join("docs/cli.md"))?;
     for (command, text) in help()? {
-        let chapter = page.split("\n## ").find(|chapter| chapter.starts_with(&format!("sealwatch {command}")));
+        let chapter = page.split("\n## ").find(|chapter| chapter.starts_with(&format!("sealwatch {command}\n")));
         let documented = chapter.unwrap_or_default().replace('`', " ");
         let documented = flags(&documented);
         // A flag's line in the help begins with it; elsewhere it is an example's.

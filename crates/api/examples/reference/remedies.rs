@@ -159,9 +159,9 @@ const VERDICTS: &[(Reason, &str)] = &[
     ),
     (
         Reason::SignaturesNotMirrored,
-        "Copy the signatures to the mirror (`oras cp -r` copies an image with what refers to it), or let the operator \
-         reach the origin, or say under `signatures` in `registries.yaml` where they are, or that there are no others (see \
-         registries.md).",
+        "Copy the signatures to the mirror (`sealwatch mirror` copies them, `oras cp -r` the image with what refers to \
+         it), or let the operator reach the origin, or say under `signatures` in `registries.yaml` where they are, or that \
+         there are no others (see registries.md).",
     ),
     (
         Reason::DigestMismatch,

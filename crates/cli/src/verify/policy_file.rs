@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policy that a user names: Notation's own files, or a `TrustPolicy` as it would be applied to a cluster.
 
-mod manifest;
+pub(crate) mod manifest;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,22 +28,22 @@ const CRL_MOST: u64 = 48 * 1024 * 1024;
 
 /// A policy with its trust stores.
 #[derive(Debug)]
-pub(super) struct Policy {
-    pub(super) document: Arc<TrustPolicyDocument>,
-    pub(super) stores: TrustStores,
+pub(crate) struct Policy {
+    pub(crate) document: Arc<TrustPolicyDocument>,
+    pub(crate) stores: TrustStores,
     /// The revocation lists that the user brought, all of which can be read.
-    pub(super) brought: BroughtLists,
+    pub(crate) brought: BroughtLists,
     /// Whose signatures count for a digest.
-    pub(super) matching: DigestMatching,
+    pub(crate) matching: DigestMatching,
     /// What the file says and this command does not do, one sentence each.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// The flag and file that the stores were read from, for messages.
     source: String,
 }
 
 impl Policy {
     /// Reads a policy and the trust stores that it names.
-    pub(super) fn read(path: &Path, folder: Option<&Path>) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path, folder: Option<&Path>) -> Result<Self, String> {
         let source = format!("--policy {}", path.display());
         let at = |why: String| format!("{source}: {why}");
         let bytes = read_bounded(path, POLICY_MOST).map_err(at)?;
@@ -59,7 +59,7 @@ impl Policy {
         }
     }
 
-    fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
+    pub(crate) fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
         let stores = load_trust_stores(&manifest.policy.spec, &manifest.found);
         // What the operator refuses in a TrustPolicy is refused here.
         let brought = load_revocation_lists(&manifest.policy.spec, &manifest.found);
@@ -100,7 +100,7 @@ impl Policy {
     ///
     /// # Errors
     /// The first that cannot be read, or that there are too many.
-    pub(super) fn bring(&mut self, files: &[PathBuf]) -> Result<(), String> {
+    pub(crate) fn bring(&mut self, files: &[PathBuf]) -> Result<(), String> {
         for file in files {
             let at = |why: String| format!("--crl {}: {why}", file.display());
             let bytes = read_bounded(file, CRL_MOST).map_err(at)?;
@@ -121,7 +121,7 @@ impl Policy {
     ///
     /// # Errors
     /// The first store that is missing or bad.
-    pub(super) fn check_stores(&self, statement: &Statement) -> Result<(), String> {
+    pub(crate) fn check_stores(&self, statement: &Statement) -> Result<(), String> {
         let broken = |reference: &TrustStoreRef| Some((reference.clone(), self.stores.certificates(reference).err()?));
         let of = |kind: TrustStoreType| statement.trust_stores().iter().filter(move |store| store.store_type() == kind);
         let is_usable = |kind| of(kind).next().is_some() && of(kind).all(|store| broken(store).is_none());
@@ -136,7 +136,7 @@ impl Policy {
 }
 
 /// The text of a file with Kubernetes objects; `None` for a trustpolicy.json, which is one JSON object without `kind`.
-fn kubernetes_text(bytes: &[u8]) -> Result<Option<&str>, String> {
+pub(crate) fn kubernetes_text(bytes: &[u8]) -> Result<Option<&str>, String> {
     #[derive(Deserialize)]
     struct Head {
         kind: Option<IgnoredAny>,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::Parser as _;
-use sealwatch_registry::{At, Descriptor, Error, Operation, RegistryOptions, Repository, Target};
+use sealwatch_registry::{At, Credentials, Descriptor, Error, Operation, RegistryOptions, Repository, Target};
 use serde_json::json;
 
 use super::*;
@@ -67,7 +67,8 @@ fn policy() -> Policy {
 async fn verify(registry: &'static Slow, source: Source, images: &[String]) -> Vec<Answer> {
     let images: Vec<_> = images.iter().map(|image| parse(image).unwrap()).collect();
     let fetcher = PlainFetcher::new(&RegistryOptions::default()).unwrap();
-    let engine = Engine { verifier: Verifier::new(registry), revocation: Revocation::new(fetcher) };
+    let engine =
+        Engine { verifier: Verifier::new(registry), revocation: Revocation::new(fetcher), found: Found::default() };
     verify_all(&engine, source, &policy(), &images).await
 }
 

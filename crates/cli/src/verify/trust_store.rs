@@ -7,18 +7,21 @@ use std::{
 };
 
 use sealwatch_verifier::notation::{
-    Certificate, Statement, TrustPolicyDocument, TrustStore, TrustStoreRef, TrustStores, parse_certificates,
+    Certificate, Statement, TrustPolicyDocument, TrustStore, TrustStoreRef, TrustStoreType, TrustStores,
+    parse_certificates,
 };
 
 use crate::registries::read_bounded;
 
 /// The largest certificate file that is read, in bytes.
-const FILE_MOST: u64 = 1024 * 1024;
+pub(crate) const FILE_MOST: u64 = 1024 * 1024;
+/// How many stores of a type are looked for.
+const STORES_MOST: usize = 1000;
 /// How many files a trust store may have: as many as it may have certificates.
 const FILES_MOST: usize = sealwatch_verifier::notation::MAX_CERTIFICATES_PER_STORE;
 
 /// The trust stores that the document names. One that cannot be read is unavailable, and why is kept with it.
-pub(super) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result<TrustStores, String> {
+pub(crate) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result<TrustStores, String> {
     let metadata = fs::metadata(root).map_err(|error| error.to_string())?;
     if !metadata.is_dir() {
         return Err("is not a folder".to_owned());
@@ -36,20 +39,43 @@ pub(super) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result
 /// One store: a real folder of regular files, each of which must be certificates. As in Notation, one file that does
 /// not fit spoils the store, whatever the file's name.
 fn read(root: &Path, reference: &TrustStoreRef) -> Result<TrustStore, String> {
+    let certificates = read_files(root, reference)?.into_iter().flat_map(|(_, certificates)| certificates).collect();
+    let at = |error| format!("{}: {error}", folder_of(root, reference).display());
+    TrustStore::new(reference.clone(), certificates).map_err(at)
+}
+
+/// The certificates of a store by their files, in the order of the files' names.
+pub(crate) fn read_files(root: &Path, reference: &TrustStoreRef) -> Result<Vec<(PathBuf, Vec<Certificate>)>, String> {
     // Legal names (TS-1) that would lead out of the folder.
     if matches!(reference.name(), "." | "..") {
         return Err(format!("the name {:?} is no folder of its own", reference.name()));
     }
-    let folder = root.join(reference.store_type().as_str()).join(reference.name());
-    let mut certificates = Vec::new();
-    for file in files(&folder)? {
-        certificates.extend(certificates_of(&file).map_err(|why| format!("{}: {why}", file.display()))?);
-    }
-    TrustStore::new(reference.clone(), certificates).map_err(|error| format!("{}: {error}", folder.display()))
+    let read = |file: PathBuf| match certificates_of(&file) {
+        Ok(certificates) => Ok((file, certificates)),
+        Err(why) => Err(format!("{}: {why}", file.display())),
+    };
+    files(&folder_of(root, reference))?.into_iter().map(read).collect()
+}
+
+/// The stores that a folder has, whoever names them. What is none by its name is passed over.
+pub(crate) fn stores_in(root: &Path) -> Vec<TrustStoreRef> {
+    let kinds = [TrustStoreType::Ca, TrustStoreType::SigningAuthority, TrustStoreType::Tsa];
+    let of = |kind: TrustStoreType| {
+        let entries = fs::read_dir(root.join(kind.as_str())).into_iter().flatten().take(STORES_MOST).flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.filter_map(move |entry| TrustStoreRef::new(kind, entry.file_name().to_str()?).ok())
+    };
+    let mut stores: Vec<TrustStoreRef> = kinds.into_iter().flat_map(of).collect();
+    stores.sort();
+    stores
+}
+
+fn folder_of(root: &Path, reference: &TrustStoreRef) -> PathBuf {
+    root.join(reference.store_type().as_str()).join(reference.name())
 }
 
 /// The files of a store in the order of their names: TS-2 (a folder, no link) and TS-3 (regular files only).
-fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let at = |why: &dyn std::fmt::Display| format!("{}: {why}", folder.display());
     let metadata = fs::symlink_metadata(folder).map_err(|error| at(&error))?;
     if metadata.is_symlink() {
@@ -85,7 +111,27 @@ fn regular(entry: &DirEntry) -> Result<PathBuf, String> {
 /// TS-4: PEM or DER, whatever the file is called.
 fn certificates_of(file: &Path) -> Result<Vec<Certificate>, String> {
     let bytes = read_bounded(file, FILE_MOST)?;
+    if is_private_key(&bytes) {
+        return Err("is a private key; a trust store is for certificates alone, so take the key out of it".to_owned());
+    }
     parse_certificates(&bytes).map_err(|error| error.to_string())
+}
+
+/// Whether a file holds a private key, in PEM or in DER (PKCS #8, PKCS #1, SEC 1: a sequence that begins with a version,
+/// where a certificate begins with another sequence).
+fn is_private_key(bytes: &[u8]) -> bool {
+    let is_pem = |line: &str| line.trim_start().starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");
+    if std::str::from_utf8(bytes).is_ok_and(|text| text.lines().any(is_pem)) {
+        return true;
+    }
+    let ([0x30, 0x00..=0x7f, content @ ..]
+    | [0x30, 0x81, _, content @ ..]
+    | [0x30, 0x82, _, _, content @ ..]
+    | [0x30, 0x83, _, _, _, content @ ..]) = bytes
+    else {
+        return false;
+    };
+    matches!(content, [0x02, 0x01, 0x00 | 0x01, ..])
 }
 
 #[cfg(test)]
@@ -168,6 +214,33 @@ mod tests {
         let folder = folder();
         fs::create_dir(folder.path().join("ca/good/old")).unwrap();
         assert!(store(&folder, "ca:good").unwrap_err().ends_with("old: is a folder; a trust store has files only"));
+    }
+
+    #[test]
+    fn a_private_key_is_called_one_in_every_form() {
+        let key = KeyPair::generate().unwrap();
+        for bytes in
+            [key.serialize_pem().into_bytes(), key.serialize_der(), b"note\n-----BEGIN RSA PRIVATE KEY-----".to_vec()]
+        {
+            let folder = folder();
+            put(&folder, "ca/good/signing.key", &bytes);
+            let error = store(&folder, "ca:good").unwrap_err();
+            assert!(error.contains("ca/good/signing.key: is a private key"), "{error}");
+        }
+        assert!(!is_private_key(root().der()) && !is_private_key(root().pem().as_bytes()) && !is_private_key(b""));
+    }
+
+    #[test]
+    fn all_stores_of_a_folder_are_found_and_nothing_else() {
+        let folder = folder();
+        put(&folder, "tsa/b/root.crt", b"");
+        put(&folder, "tsa/a/root.crt", b"");
+        put(&folder, "ca/file", b"");
+        put(&folder, "ca/not a name/x", b"");
+        put(&folder, "other/x/y", b"");
+        let names: Vec<String> = stores_in(folder.path()).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["ca:good", "tsa:a", "tsa:b"]);
+        assert_eq!(stores_in(Path::new("/nonexistent")), []);
     }
 
     /// TS-4.

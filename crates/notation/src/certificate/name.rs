@@ -24,6 +24,11 @@ const SHORT_NAMES: [(u8, &str); 9] = [
 const COMMON_NAME: u8 = 3;
 const SERIAL_NUMBER: u8 = 5;
 
+/// Whether a subject can have an attribute that is printed with this type, as identities write it.
+pub(crate) fn is_printed(attribute: &str) -> bool {
+    SHORT_NAMES.iter().any(|(_, short_name)| *short_name == attribute)
+}
+
 /// A name, printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_field_names)] // a common name is called that

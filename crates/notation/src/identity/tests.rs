@@ -133,3 +133,11 @@ fn only_names_cover_each_other() {
     assert!(!Identity::any().covers(&name("C=US,ST=WA,O=x")));
     assert!(Identity::any().is_any() && !Identity::foreign("arn:a").is_any());
 }
+
+/// DN-5, DN-10.
+#[test]
+fn a_type_that_no_subject_is_written_with_is_named() {
+    let never = |text: &str| parse(text).expect(text).never_written().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(never("CN=n,OU=u,O=x,L=l,STREET=s,POSTALCODE=p,SERIALNUMBER=1,S=WA,C=US"), [""; 0]);
+    assert_eq!(never("cn=n,O=x,ST=WA,C=US,DC=test,emailAddress=a@b"), ["DC", "cn", "emailAddress"]);
+}

@@ -9,6 +9,7 @@ mod chain;
 mod cose;
 mod cost;
 mod crl;
+mod details;
 mod errors;
 mod judge;
 mod jws;

@@ -6,7 +6,7 @@ use reqwest::{Method, Url};
 
 use super::Inner;
 use super::token::{check_token_status, encode};
-use super::transport::{Limit, Request};
+use super::transport::{Body, Limit, Request};
 use crate::cloud::{Boxed, CloudWire};
 use crate::credentials::Credential;
 use crate::egress::Reach;
@@ -65,7 +65,7 @@ impl Wire<'_> {
             accept: "application/json".to_owned(),
             authorization: None,
             unless: None,
-            form: Some(encode(form)),
+            body: Some(Body::form(encode(form))),
             reach,
             led_by: None,
             account: None,

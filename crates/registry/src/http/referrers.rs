@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::mirrors::Endpoint;
 
 /// The error code that says that the repository is missing, and not the Referrers API.
-const NAME_UNKNOWN: &str = "NAME_UNKNOWN";
+pub(super) const NAME_UNKNOWN: &str = "NAME_UNKNOWN";
 /// The header in which a registry says which filters it applied.
 const OCI_FILTERS_APPLIED: &str = "oci-filters-applied";
 
@@ -239,6 +239,7 @@ fn index_question(url: Url, known: Option<&Listed>) -> Question {
         accept: OCI_IMAGE_INDEX_MEDIA_TYPE.to_owned(),
         unless: known.and_then(|known| known.etag.clone()),
         limit: Limit { bytes: MAX_MANIFEST_BYTES, what: "list of referrers" },
+        body: None,
     }
 }
 

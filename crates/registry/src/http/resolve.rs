@@ -65,7 +65,7 @@ impl Inner {
     }
 
     /// `HEAD` of a manifest; `None` if the registry does not say enough.
-    async fn head(
+    pub(super) async fn head(
         &self,
         at: &At,
         endpoint: &Endpoint,
@@ -75,7 +75,7 @@ impl Inner {
         let question = manifest_question(Method::HEAD, endpoint, &digest.to_string());
         match self.ask(at, endpoint, credentials, &question).await? {
             Reply::Missing { .. } => Err(not_found(at, endpoint, &digest.to_string())),
-            Reply::Unsupported | Reply::Unchanged => Ok(None),
+            Reply::Unsupported | Reply::Unchanged | Reply::Changed => Ok(None),
             Reply::Found(answer) => {
                 // What another algorithm would give cannot be known without the bytes.
                 let is_true = |claimed: &Digest| claimed.algorithm() != digest.algorithm() || claimed == digest;
@@ -138,7 +138,7 @@ impl Inner {
         };
         let reference = wanted.digest.to_string();
         let url = endpoint.url(content.kind(), &reference);
-        let question = Question { method: Method::GET, url, accept, unless: None, limit };
+        let question = Question { method: Method::GET, url, accept, unless: None, limit, body: None };
         match self.ask(at, endpoint, credentials, &question).await? {
             Reply::Found(answer) => check_content(at, wanted, answer),
             _ => Err(not_found(at, endpoint, &reference)),
@@ -190,6 +190,7 @@ fn manifest_question(method: Method, endpoint: &Endpoint, reference: &str) -> Qu
         accept: MANIFEST_MEDIA_TYPES.join(", "),
         unless: None,
         limit: Content::Manifest.limit(),
+        body: None,
     }
 }
 

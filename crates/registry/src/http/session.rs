@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Inner;
 use super::challenge::Challenge;
 use super::token::{TokenKey, authorize, retry_after};
-use super::transport::{Account, Answer, Limit, Request};
+use super::transport::{Account, Answer, Body, Limit, Request};
 use crate::credentials::{Credential, CredentialKey, Credentials};
 use crate::descriptor::{Capped, Object};
 use crate::egress::Reach;
@@ -43,14 +43,25 @@ pub(super) struct Question {
     /// What is asked for only if it is no longer the one with this `ETag`.
     pub(super) unless: Option<HeaderValue>,
     pub(super) limit: Limit,
+    /// What is sent: of a writer only.
+    pub(super) body: Option<Body>,
+}
+
+impl Question {
+    /// Whether it would change something. Such a question is never sent on to where a redirect leads.
+    fn is_writing(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD)
+    }
 }
 
 /// An answer that is worth reading.
 pub(super) enum Reply {
-    /// 200, with the body.
+    /// 200, with the body; to a writer, also 201 and 202.
     Found(Answer),
     /// 304: it still is the one that the question excepted.
     Unchanged,
+    /// 412: it is not the one that the writer meant any more.
+    Changed,
     /// 404, with the registry's error code if it is a known one.
     Missing {
         /// The code.
@@ -133,7 +144,8 @@ impl Inner {
         self.tokens.forget(&key);
         let challenge = Challenge::find(&answer.headers)
             .ok_or_else(|| unauthorized(at, "registry answered 401 without a challenge that can be met"))?;
-        let authorization = authorize(&self.transport, &self.registries, endpoint, credential, &challenge).await?;
+        let authorization =
+            authorize(&self.transport, &self.registries, endpoint, credential, &challenge, self.actions).await?;
         let answer = self.exchange(at, question, account, Some(authorization.header.clone())).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             self.tokens.remember(key, authorization.header, authorization.life);
@@ -154,12 +166,12 @@ impl Inner {
             accept: question.accept.clone(),
             authorization,
             unless: question.unless.clone(),
-            form: None,
+            body: question.body.clone(),
             reach: Reach::Registry,
             led_by: None,
             account: Some(account.clone()),
             limit: question.limit,
-            redirects: MAX_REDIRECTS,
+            redirects: if question.is_writing() { 0 } else { MAX_REDIRECTS },
         };
         self.transport.exchange(at, request).await
     }
@@ -171,6 +183,8 @@ fn reply(at: &At, question: &Question, answer: Answer) -> Result<Reply, Error> {
     let detail = |fallback: &str| code.map_or_else(|| fallback.to_owned(), str::to_owned);
     match answer.status {
         StatusCode::OK => Ok(Reply::Found(answer)),
+        StatusCode::CREATED | StatusCode::ACCEPTED if question.is_writing() => Ok(Reply::Found(answer)),
+        StatusCode::PRECONDITION_FAILED if question.is_writing() => Ok(Reply::Changed),
         // Only who was asked so may say so.
         StatusCode::NOT_MODIFIED if question.unless.is_some() && !answer.is_foreign => Ok(Reply::Unchanged),
         StatusCode::NOT_FOUND => Ok(Reply::Missing { code }),
@@ -182,7 +196,7 @@ fn reply(at: &At, question: &Question, answer: Answer) -> Result<Reply, Error> {
         }
         status => Err(Error::Unavailable {
             at: at.clone(),
-            detail: format!("status {}", status.as_u16()),
+            detail: code.map_or_else(String::new, |code| format!("{code}, ")) + &format!("status {}", status.as_u16()),
             retry_after: retry_after(&answer.headers),
         }),
     }

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::transport::{Answer, Limit, Request, Transport};
+use super::transport::{Answer, Body, Limit, Request, Transport};
 use crate::credentials::{Credential, CredentialKey};
 use crate::descriptor::Object;
 use crate::egress::Reach;
@@ -21,10 +21,13 @@ use crate::limits::{
 };
 use crate::mirrors::{Endpoint, RegistriesConfig, host_of};
 
+/// What a reader may do, as token servers call it.
+pub(super) const PULL: &str = "pull";
 /// The name that we give to token servers.
 const CLIENT_ID: &str = "sealwatch";
 
-/// What an authorization is good for: one registry, one repository, the scope `pull`, one credential.
+/// What an authorization is good for: one registry, one repository, one credential. The actions are those of the client
+/// whose memory it is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey {
     origin: String,
@@ -49,7 +52,7 @@ pub(super) struct Authorization {
     pub(super) life: Duration,
 }
 
-/// Meets a challenge.
+/// Meets a challenge, for these actions on the repository.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] if the credential does not fit the challenge or the token server refuses it;
@@ -60,6 +63,7 @@ pub(super) async fn authorize(
     endpoint: &Endpoint,
     credential: Option<&Credential>,
     challenge: &Challenge,
+    actions: &str,
 ) -> Result<Authorization, Error> {
     let at = At { registry: endpoint.host().to_owned(), operation: Operation::Token };
     match (challenge, credential) {
@@ -69,7 +73,7 @@ pub(super) async fn authorize(
         (Challenge::Basic, _) => Err(unauthorized(&at, "registry asks for a user name and password")),
         (Challenge::Bearer { realm, service, scope }, _) => {
             let (url, reach) = check_realm(transport, registries, &at, endpoint, realm)?;
-            let scope = pull_scope(scope.as_deref(), endpoint.repository.path());
+            let scope = own_scope(scope.as_deref(), endpoint.repository.path(), actions);
             let mut request = token_request(&at, url, reach, service.as_deref(), &scope, credential)?;
             let is_own = request.url.origin() == endpoint.base().origin();
             request.led_by = (!is_own).then(|| endpoint.base().clone());
@@ -99,13 +103,13 @@ fn check_realm(
     Ok((url, reach))
 }
 
-/// The challenge's scope, cut down to `pull` on one repository: a registry cannot make us fetch a stronger token.
-fn pull_scope(scope: Option<&str>, path: &str) -> String {
+/// The challenge's scope, cut down to these actions on one repository: a registry cannot make us fetch a stronger token.
+fn own_scope(scope: Option<&str>, path: &str, actions: &str) -> String {
     let named = scope.and_then(|scope| {
         let (name, _) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
         crate::reference::check_path(name).is_ok().then_some(name)
     });
-    format!("repository:{}:pull", named.unwrap_or(path))
+    format!("repository:{}:{actions}", named.unwrap_or(path))
 }
 
 fn token_request(
@@ -118,11 +122,11 @@ fn token_request(
 ) -> Result<Request, Error> {
     let mut parameters: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
     parameters.push(("scope", scope));
-    let (mut authorization, mut form) = (None, None);
+    let (mut authorization, mut body) = (None, None);
     match credential {
         Some(Credential::IdentityToken { token }) => {
             parameters.extend([("grant_type", "refresh_token"), ("client_id", CLIENT_ID), ("refresh_token", token)]);
-            form = Some(encode(&parameters));
+            body = Some(Body::form(encode(&parameters)));
         }
         Some(Credential::Basic { username, password }) => {
             authorization = Some(basic(at, username, password)?);
@@ -134,12 +138,12 @@ fn token_request(
     }
     url.set_fragment(None);
     Ok(Request {
-        method: if form.is_some() { Method::POST } else { Method::GET },
+        method: if body.is_some() { Method::POST } else { Method::GET },
         url,
         accept: "application/json".to_owned(),
         authorization,
         unless: None,
-        form,
+        body,
         reach,
         led_by: None,
         account: None,
@@ -247,7 +251,9 @@ mod tests {
             (Some("repository:x y:pull"), "repository:a/b:pull"),
             (Some("repository:a/b:pull repository:c:push"), "repository:a/b:pull"),
         ] {
-            assert_eq!(pull_scope(scope, "a/b"), expected, "{scope:?}");
+            assert_eq!(own_scope(scope, "a/b", PULL), expected, "{scope:?}");
+            let writing = own_scope(scope, "a/b", "pull,push");
+            assert_eq!(writing, format!("{expected},push"), "nor a writer's");
         }
     }
 

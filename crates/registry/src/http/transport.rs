@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH,
+    LOCATION,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
@@ -40,8 +41,7 @@ pub(super) struct Request {
     pub(super) authorization: Option<HeaderValue>,
     /// The `If-None-Match` header.
     pub(super) unless: Option<HeaderValue>,
-    /// An `application/x-www-form-urlencoded` body.
-    pub(super) form: Option<String>,
+    pub(super) body: Option<Body>,
     pub(super) reach: Reach,
     /// The registry that led to this URL, if it is not the registry's own.
     pub(super) led_by: Option<Url>,
@@ -49,6 +49,22 @@ pub(super) struct Request {
     pub(super) account: Option<Account>,
     pub(super) limit: Limit,
     pub(super) redirects: usize,
+}
+
+/// What is sent.
+#[derive(Clone)]
+pub(super) struct Body {
+    pub(super) media_type: String,
+    pub(super) bytes: Bytes,
+    /// The `If-Match` header.
+    pub(super) only_if: Option<HeaderValue>,
+}
+
+impl Body {
+    /// An `application/x-www-form-urlencoded` body.
+    pub(super) fn form(encoded: String) -> Self {
+        Self { media_type: "application/x-www-form-urlencoded".to_owned(), bytes: encoded.into(), only_if: None }
+    }
 }
 
 /// How much of a successful body is read, and what it is called in [`Error::TooLarge`].
@@ -175,8 +191,11 @@ impl Transport {
         if let Some(tag) = &request.unless {
             builder = builder.header(IF_NONE_MATCH, tag.clone());
         }
-        if let Some(form) = &request.form {
-            builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, &body.media_type).body(body.bytes.clone());
+            if let Some(tag) = &body.only_if {
+                builder = builder.header(IF_MATCH, tag.clone());
+            }
         }
         let origin = request.url.origin().ascii_serialization();
         match builder.send().await {

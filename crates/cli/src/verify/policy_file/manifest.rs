@@ -27,15 +27,15 @@ const API_VERSION: &str = "sealwatch.dev/v1alpha1";
 
 /// What stands in the file.
 #[derive(Debug)]
-pub(super) struct Manifest {
-    pub(super) policy: TrustPolicy,
-    pub(super) found: Found,
+pub(crate) struct Manifest {
+    pub(crate) policy: TrustPolicy,
+    pub(crate) found: Found,
 }
 
 impl Manifest {
     /// Reads YAML (or JSON) of one or several documents; lists, as `kubectl get -o yaml` prints them, are taken apart.
     /// Objects of other kinds are passed over.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| place_and_fault(&error))?;
         let mut policies = Vec::new();
         let (mut config_maps, mut secrets, mut bundles) = (Vec::new(), Vec::new(), ByName::new());

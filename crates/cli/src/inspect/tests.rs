@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+use super::{report::ImageReport, *};
+
+fn report(error: Error) -> ImageReport {
+    let (asked, reference) = parse("r.test/a:1").unwrap();
+    ImageReport::new(&asked, &reference, Err(error), || "; log in".to_owned())
+}
+
+fn at() -> sealwatch_registry::At {
+    sealwatch_registry::At { registry: "r.test".to_owned(), operation: sealwatch_registry::Operation::Resolve }
+}
+
+#[test]
+fn an_image_that_cannot_be_looked_up_is_no_image_without_signatures() {
+    let missing = report(Error::NotFound { at: at(), what: "r.test/a:1".to_owned() });
+    assert_eq!(exit_code(std::slice::from_ref(&missing)), EXIT_UNKNOWN);
+    assert!(text::draw(&missing).contains("└── could not be looked up: r.test: could not resolve"));
+    assert!(!output::json(&[missing]).unwrap().contains("signatures"));
+}
+
+#[test]
+fn who_is_refused_is_told_where_credentials_come_from() {
+    let refused = report(Error::Unauthorized { at: at(), detail: String::new() });
+    assert!(text::draw(&refused).ends_with("; log in\n"), "{}", text::draw(&refused));
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How far it is, for somebody who watches a terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// One line on standard error that is written over; nothing where that is no terminal.
+pub(super) struct Progress {
+    all: usize,
+    now: usize,
+    is_shown: bool,
+}
+
+impl Progress {
+    pub(super) fn start(all: usize) -> Self {
+        Self { all, now: 0, is_shown: io::stderr().is_terminal() }
+    }
+
+    /// The next signature begins.
+    pub(super) fn next(&mut self) {
+        self.now = self.now.saturating_add(1);
+        self.show(&format!("copying signature {} of {}", self.now, self.all));
+    }
+
+    /// All are done; the line goes.
+    pub(super) fn end(&mut self) {
+        self.show("");
+        self.is_shown = false;
+    }
+
+    fn show(&self, text: &str) {
+        if self.is_shown {
+            // Nobody is there to be told if this fails.
+            let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// What is said next, or the shell's prompt, begins on a line of its own.
+    fn drop(&mut self) {
+        self.show("");
+    }
+}

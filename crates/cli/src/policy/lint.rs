@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `sealwatch policy lint`: what is legal in a trust policy, and unwise.
+
+mod rules;
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use jiff::Timestamp;
+use sealwatch_registry::Reference;
+use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStore, TrustStores};
+use serde::Serialize;
+
+use self::rules::{Finding, InUse, Look};
+use super::configuration::{Configuration, Files};
+use crate::{
+    args::{LintArguments, LogFormat, TextFormat},
+    inspect::{self, is_about, report::failure},
+    log, output,
+    source::Source,
+    terminal,
+    verify::{
+        parse,
+        policy_file::{Policy, kubernetes_text},
+        trust_store::{read_files, stores_in},
+    },
+};
+
+/// The largest policy file that is read, in bytes: a TrustPolicy and its ConfigMaps.
+const FILE_MOST: u64 = 16 * 1024 * 1024;
+/// There is a finding.
+const EXIT_FOUND: u8 = 1;
+/// An image could not be looked at.
+const EXIT_UNKNOWN: u8 = 3;
+
+/// The answer for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    findings: Vec<Finding>,
+    /// Images that could not be looked at, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    not_looked_at: BTreeMap<String, String>,
+}
+
+pub(super) async fn run(arguments: LintArguments) -> ExitCode {
+    log::start(LogFormat::Text, "warn");
+    let answer = match answer(&arguments).await {
+        Ok(answer) => answer,
+        Err(why) => return terminal::usage(&why),
+    };
+    answer.not_looked_at.iter().for_each(|(image, why)| terminal::warn(&format!("--image {image}: {why}")));
+    let code = match (answer.findings.is_empty(), answer.not_looked_at.is_empty()) {
+        (false, _) => EXIT_FOUND,
+        (true, false) => EXIT_UNKNOWN,
+        (true, true) => 0,
+    };
+    let text = match arguments.output {
+        TextFormat::Text if answer.findings.is_empty() => Ok("No finding\n".to_owned()),
+        TextFormat::Text => Ok(answer.findings.iter().map(Finding::draw).collect()),
+        TextFormat::Json => output::json(&answer),
+        TextFormat::Yaml => output::yaml(&answer),
+    };
+    match text {
+        Ok(text) => terminal::answer(&text, ExitCode::from(code)),
+        Err(why) => terminal::usage(&why),
+    }
+}
+
+async fn answer(arguments: &LintArguments) -> Result<Answer, String> {
+    let images: Result<Vec<(String, Reference)>, String> = arguments.image.iter().map(|image| parse(image)).collect();
+    let images = images?;
+    let (document, stores) = read(arguments)?;
+    let (in_use, not_looked_at) = in_use(arguments, &images).await?;
+    let look =
+        Look { document: &document, stores: &stores, in_use: &in_use, now: Timestamp::now(), soon: arguments.soon };
+    Ok(Answer { findings: look.findings(), not_looked_at })
+}
+
+/// The document and every trust store that is defined, whoever names it.
+fn read(arguments: &LintArguments) -> Result<(TrustPolicyDocument, TrustStores), String> {
+    let files = Files::find(&arguments.path, arguments.trust_store.as_deref())?;
+    let at = |why: String| format!("{}: {why}", files.policy.display());
+    let bytes = crate::registries::read_bounded(&files.policy, FILE_MOST).map_err(at)?;
+    if kubernetes_text(&bytes).map_err(at)?.is_some() {
+        let policy = Policy::read(&files.policy, files.stores.as_deref())?;
+        return Ok((policy.document.as_ref().clone(), policy.stores));
+    }
+    let configuration = Configuration::read(&arguments.path, arguments.trust_store.as_deref())?;
+    let mut stores = TrustStores::new();
+    let named = configuration.document.statements().iter().flat_map(Statement::trust_stores).cloned();
+    let found = configuration.stores.iter().flat_map(|root| stores_in(root));
+    for reference in named.chain(found) {
+        let Some(root) = &configuration.stores else {
+            let needs = "needs --trust-store DIR, the folder truststore/x509 of notation's configuration";
+            return Err(at(needs.to_owned()));
+        };
+        let certificates =
+            read_files(root, &reference).map(|files| files.into_iter().flat_map(|(_, read)| read).collect());
+        let store =
+            certificates.and_then(|all| TrustStore::new(reference.clone(), all).map_err(|error| error.to_string()));
+        match store {
+            Ok(store) => stores.insert(store),
+            // A key in the wrong place is more than a finding.
+            Err(why) if why.contains("private key") => return Err(format!("trust store {reference}: {why}")),
+            Err(why) => stores.insert_unavailable(reference, why),
+        }
+    }
+    Ok((configuration.document, stores))
+}
+
+/// The certificates behind the signatures of these images, and the images that could not be looked at.
+async fn in_use(
+    arguments: &LintArguments,
+    images: &[(String, Reference)],
+) -> Result<(Vec<InUse>, BTreeMap<String, String>), String> {
+    let (mut in_use, mut failed) = (Vec::new(), BTreeMap::new());
+    if images.is_empty() {
+        return Ok((in_use, failed));
+    }
+    let source = Source::open(&arguments.source, images.iter().map(|(_, reference)| reference)).await?;
+    for (asked, reference) in images {
+        match inspect::look(&source.place, reference, &source.found.credentials).await {
+            Ok(inspected) => {
+                let digest = inspected.image.digest;
+                let intact = inspected.signatures.into_iter().filter_map(|signature| signature.read.ok());
+                let about = intact.filter(|intact| is_about(intact, &digest));
+                in_use.extend(about.map(|intact| InUse {
+                    repository: reference.repository().to_string(),
+                    image: asked.clone(),
+                    chain: intact.envelope.certificate_chain().to_vec(),
+                }));
+            }
+            Err(error) => {
+                let advice = || source.found.advice(reference.repository().registry());
+                failed.insert(asked.clone(), failure(&error, advice));
+            }
+        }
+    }
+    Ok((in_use, failed))
+}
+
+#[cfg(test)]
+mod tests;
