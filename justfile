@@ -40,9 +40,9 @@ build:
 release:
     cargo build --locked --release -p sealwatch
 
-# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle
+# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle flux
 [group('build')]
-tools *names="kube notation olareg distribution oracle":
+tools *names="kube notation olareg distribution oracle flux":
     @e2e/tools/build {{ names }} >/dev/null
 
 # Unit tests and vectors of all crates; no network, no processes. ARGS go to cargo test
@@ -62,7 +62,7 @@ vectors:
 
 # Tests against a real control plane, real registries and notation. ARGS go to cargo test
 [group('test')]
-e2e *args: needs (tools "kube" "notation" "olareg" "distribution")
+e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "flux")
     cargo build --locked -p sealwatch
     {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
 

@@ -8,13 +8,16 @@
 //! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`Authority`]: the server that certificates name for revocation lists;
-//! * [`pods`]: pods as a kubelet reports them;
+//! * [`pods`]: pods as a kubelet reports them; [`Kubelet`]: the same for pods that a controller makes;
+//! * [`flux`]: Flux's kustomize-controller;
 //! * [`OperatorProcess`]: the built `sealwatch` binary.
 
 mod authority;
 mod cluster;
 mod control_plane;
+pub mod flux;
 mod kubeconfig;
+mod kubelet;
 mod lease;
 mod notation;
 mod operator;
@@ -29,6 +32,7 @@ mod tools;
 
 pub use authority::Authority;
 pub use cluster::{Cluster, Flavour, Identity, Options, cluster, cluster_with};
+pub use kubelet::Kubelet;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use registry::{PushedImage, Registry, Request};
