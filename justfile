@@ -45,9 +45,9 @@ release:
 image folder="build/image":
     @dev/image {{ quote(folder) }}
 
-# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle helm
+# Build the pinned test tools into the user's cache: kube notation olareg distribution oracle helm flux
 [group('build')]
-tools *names="kube notation olareg distribution oracle helm":
+tools *names="kube notation olareg distribution oracle helm flux":
     @e2e/tools/build {{ names }} >/dev/null
 
 # Unit tests and vectors of all crates; no network. ARGS go to cargo test
@@ -67,7 +67,7 @@ vectors:
 
 # Tests against a real control plane, real registries and notation. ARGS go to cargo test
 [group('test')]
-e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "helm")
+e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "helm" "flux")
     cargo build --locked -p sealwatch
     {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
 

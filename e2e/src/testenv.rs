@@ -9,19 +9,21 @@
 //! * [`Notation`]: the `notation` command, signing with keys of [`pki`];
 //! * [`TimestampAuthority`]: an RFC 3161 timestamp authority that `notation sign` asks;
 //! * [`Authority`]: the server that certificates name for revocation lists;
-//! * [`pods`]: pods as a kubelet reports them;
+//! * [`pods`]: pods as a kubelet reports them; [`Kubelet`]: the same for pods that a controller makes;
 //! * [`SilentProxy`]: a way to the API server that can fall silent;
 //! * [`OperatorProcess`]: the built `sealwatch` binary;
 //! * [`LocalContainer`]: a pod's container as a process of this machine;
-//! * [`Helm`]: the `helm` command;
+//! * [`Helm`]: the `helm` command; [`flux`]: Flux's kustomize-controller;
 //! * [`Prometheus`]: a Prometheus that scrapes operators, and [`promtool`].
 
 mod authority;
 mod cluster;
 mod container;
 mod control_plane;
+pub mod flux;
 mod helm;
 mod kubeconfig;
+mod kubelet;
 mod lease;
 mod notation;
 mod operator;
@@ -40,6 +42,7 @@ pub use authority::Authority;
 pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
 pub use container::LocalContainer;
 pub use helm::Helm;
+pub use kubelet::Kubelet;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use prometheus::{Prometheus, RATE, Series, promtool};

@@ -46,11 +46,11 @@ async fn every_document_is_judged_as_the_table_says_by_an_older_api_server() -> 
 async fn the_samples_are_good_documents() -> Result<()> {
     let cluster = testenv::cluster().await?;
     let server = Server::prepare(&cluster).await?;
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples/trust_policy.yaml");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples/azure-iot-operations/trust_policy.yaml");
     let mut sample = read(&sample)?.document;
     // The test has a namespace of its own.
     sample["metadata"]["namespace"] = json!(server.namespace);
-    assert_eq!(server.judge("config/samples/trust_policy.yaml", &sample, &[]).await?, None);
+    assert_eq!(server.judge("config/samples/azure-iot-operations/trust_policy.yaml", &sample, &[]).await?, None);
     Ok(())
 }
 
