@@ -296,7 +296,7 @@ async fn an_api_server_that_accepts_and_never_answers_is_said_in_time() -> Resul
         status == 503 && text.contains("waiting for the first list of Pod: the API server could not be asked: ")
     });
     let text = said.await?;
-    assert_eq!(text.lines().count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
     assert!(operator.log().contains(&listener.local_addr()?.to_string()), "which one: {}", operator.log());
     let ended = operator.terminate(Duration::from_secs(20)).await?;
     assert!(ended.success(), "{ended}: {}", operator.log());

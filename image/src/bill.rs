@@ -227,7 +227,7 @@ mod tests {
         for needed in ["kube-client", "aws-lc-sys", "rustls", "webpki-root-certs", "sealwatch-notation"] {
             assert!(named(needed).is_some(), "{needed} is not there");
         }
-        for absent in ["tempfile", "proptest", "rcgen", "rsa", "sealwatch-fixtures", "windows-sys", "cc"] {
+        for absent in ["proptest", "rcgen", "rsa", "sealwatch-fixtures", "windows-sys", "cc"] {
             assert!(named(absent).is_none(), "{absent} is there");
         }
         let foreign = components

@@ -4,7 +4,7 @@
 //! The Lease is taken and renewed with the `resourceVersion` that was read, so the API server lets one of two win. Clocks
 //! of other machines play no part: a Lease has run out when it was not seen to change for as long as it lasts, by this
 //! machine's monotonic clock. Whoever can't renew stops to work before the others may take over, and ends; and until
-//! then every write asks whether the Lease is still held ([`Fence`]), so that a process that was stopped for a while
+//! then every write asks whether the Lease is still held, so that a process that was stopped for a while
 //! writes nothing when it goes on.
 
 use std::{

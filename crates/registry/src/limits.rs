@@ -145,5 +145,7 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 pub const MAX_PLAIN_BYTES_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 /// Requests of one [`crate::PlainFetcher`] at once. Ours.
 pub const MAX_PLAIN_REQUESTS: usize = 32;
+/// How often the index of referrers is read and written by who pushes, if somebody else writes it too. Ours.
+pub const INDEX_ATTEMPTS: usize = 5;
 /// Largest `oci-layout` file. Ours; it holds one version number.
 pub const MAX_LAYOUT_FILE_BYTES: u64 = 4 * 1024;

@@ -3,10 +3,14 @@
 //! The page of metrics: exactly what is documented, whatever happens.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use sealwatch_e2e::testenv::Result;
 
 use crate::site::{SEED, Site, address, cut_off, documented_families, metrics};
+
+/// How long a page may take to say what the statuses say.
+const SOON: Duration = Duration::from_secs(20);
 
 fn families(page: &str) -> BTreeSet<String> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -43,20 +47,30 @@ async fn an_operator_without_its_api_server_is_scraped_and_says_what_fails() -> 
 #[tokio::test]
 async fn an_operator_at_work_shows_exactly_the_documented_families_and_no_image() -> Result<()> {
     let mut site = Site::play("metrics", &[]).await?;
-    let before = metrics(site.address()?).await?;
-    assert_well_formed(&before)?;
-    assert_eq!(families(&before), documented_families()?);
     let of = format!("{{namespace=\"{}\",policy=\"{SEED}\"", site.stage.namespace);
-    for line in [
+    let expected = [
         format!("sealwatch_images{of},verdict=\"Verified\",reason=\"SignatureValid\"}} 2"),
         format!("sealwatch_images{of},verdict=\"Failed\",reason=\"NoSignature\"}} 1"),
         format!("sealwatch_images{of},verdict=\"Unknown\",reason=\"EgressRefused\"}} 1"),
         format!("sealwatch_unchecked_images{of},reason=\"EgressRefused\"}} 1"),
         "sealwatch_revocation_requests_total{method=\"CRL\",result=\"Succeeded\"} 1".to_owned(),
         format!("sealwatch_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
-    ] {
-        assert!(before.lines().any(|shown| shown == line), "{line} in\n{before}");
+    ];
+    let is_shown = |page: &str, line: &String| page.lines().any(|shown| shown == line);
+    // Statuses are written once a second at most, and the policy counts what is written.
+    let began = Instant::now();
+    let before = loop {
+        let page = metrics(site.address()?).await?;
+        if began.elapsed() > SOON || expected.iter().all(|line| is_shown(&page, line)) {
+            break page;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    for line in expected {
+        assert!(is_shown(&before, &line), "{line} in\n{before}");
     }
+    assert_well_formed(&before)?;
+    assert_eq!(families(&before), documented_families()?);
     // As the status of the policy says it.
     let ends = site.stage.seen().await?.policy(SEED).next_expiry.ok_or("something ends")?;
     let (kind, time) = (ends.kind.ok_or("a kind")?.to_string(), ends.time.ok_or("a time")?.0.as_second());

@@ -128,8 +128,8 @@ async fn signatures_left_behind(software: Software) -> Result<()> {
     let mut mirrored = Mirrored::set("left-behind", software, Door::Plain).await?;
     let image = mirrored.image("imported", [true, false]).await?;
     let stage = &mirrored.company.stage;
-    let remedy = "copy the signatures to the mirror (oras cp -r), let the origin be asked, or name the place under \
-                  signatures in the file given by --registries";
+    let remedy = "copy the signatures to the mirror (sealwatch mirror, oras cp -r), let the origin be asked, or name the \
+                  place under signatures in the file given by --registries";
     let (origin, mirror) = (mirrored.origin.host(), mirrored.mirror.host());
     let blames = |text: &str| {
         let begin = format!("{origin}: could not list referrers: {mirror} has no signatures of the image, and ");

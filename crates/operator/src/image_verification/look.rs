@@ -5,7 +5,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -102,15 +102,16 @@ pub fn start(
             context.triggers.image(key);
             return;
         }
+        let restored = OnceLock::new();
         let outcome =
-            tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context, &memory)).catch_unwind()).await;
+            tokio::time::timeout(LOOK_MOST, AssertUnwindSafe(look.run(&context, &restored)).catch_unwind()).await;
         let outcome = match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(failed("the verification of this image ended in an internal error; see the log")),
             Err(_elapsed) => Err(failed("the registry was not done after 300 s")),
         };
         // A registry that is out of reach says nothing about the certificates of what is known.
-        let known = lock(&memory).looks.findings.clone();
+        let known = lock(&memory).looks.findings.clone().or(restored.into_inner());
         look.learn_guarded(&context, outcome.as_ref().ok().or(known.as_ref())).await;
         let result = outcome.as_ref().err().map_or("Succeeded", |error| error.reason.as_str());
         context.metrics.gathers.get_or_create(&GatherLabels { result }).inc();
@@ -129,6 +130,10 @@ pub fn start(
                 "no evidence"
             );
         }
+        if outcome.is_err() {
+            // Only now: before the registry was asked, nobody could tell older evidence from fresh.
+            memory.looks.findings = known;
+        }
         memory.looks.ended(outcome, asked, generation, Instant::now());
         memory.looks.learnt(judged_by, Instant::now());
         drop(memory);
@@ -141,7 +146,7 @@ fn failed(message: &str) -> LookError {
 }
 
 impl Look {
-    async fn run(&self, context: &Context, memory: &Shared) -> Result<Arc<Findings>, LookError> {
+    async fn run(&self, context: &Context, restored: &OnceLock<Arc<Findings>>) -> Result<Arc<Findings>, LookError> {
         let credentials = self.credentials(&context.client).await?;
         let repository = self.reference.repository();
         let pinned = self.runs.clone().or_else(|| self.reference.digest().cloned().map(Runs::Digest));
@@ -156,7 +161,7 @@ impl Look {
         if self.known.is_none()
             && let Runs::Digest(digest) = &runs
         {
-            self.restore(context, memory, digest, &credentials).await;
+            self.restore(context, restored, digest, &credentials).await;
         }
         let question = Question {
             repository: repository.clone(),
@@ -171,11 +176,17 @@ impl Look {
 
     /// In case the registry cannot be asked: older evidence is evidence of its time. Only what was found about exactly
     /// what runs is restored; where that has no signature and others would count, nothing is known.
-    async fn restore(&self, context: &Context, memory: &Shared, digest: &Digest, credentials: &Credentials) {
+    async fn restore(
+        &self,
+        context: &Context,
+        restored: &OnceLock<Arc<Findings>>,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) {
         let subject = Subject { repository: self.reference.repository().clone(), digest: digest.clone() };
-        let Some(restored) = context.verifier.restore(&subject, credentials, Timestamp::now()).await else { return };
-        if self.policy.matching == DigestMatching::Exact || !restored.candidates.is_empty() {
-            lock(memory).looks.findings.get_or_insert_with(|| Arc::new(Findings::exact(restored)));
+        let Some(found) = context.verifier.restore(&subject, credentials, Timestamp::now()).await else { return };
+        if self.policy.matching == DigestMatching::Exact || !found.candidates.is_empty() {
+            restored.get_or_init(|| Arc::new(Findings::exact(found)));
         }
     }
 

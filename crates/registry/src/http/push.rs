@@ -21,7 +21,8 @@ use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{At, Error, Operation};
 use crate::limits::{
-    MAX_ERROR_BODY_BYTES, MAX_ETAG_BYTES, MAX_HEADER_BYTES, MAX_MANIFEST_BYTES, MAX_REFERRER_DESCRIPTORS,
+    INDEX_ATTEMPTS, MAX_ERROR_BODY_BYTES, MAX_ETAG_BYTES, MAX_HEADER_BYTES, MAX_MANIFEST_BYTES,
+    MAX_REFERRER_DESCRIPTORS,
 };
 use crate::mirrors::Endpoint;
 use crate::reference::Repository;
@@ -30,8 +31,6 @@ use crate::reference::Repository;
 const PULL_AND_PUSH: &str = "pull,push";
 /// The header by which a registry says that it lists a manifest among the referrers of its subject.
 const OCI_SUBJECT: &str = "oci-subject";
-/// How often the index of referrers is read and written, if somebody else writes it too.
-const INDEX_ATTEMPTS: usize = 5;
 
 /// A client that writes to one repository, and to the registry itself: mirrors are never written to by the name of
 /// another.

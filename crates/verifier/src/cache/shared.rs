@@ -79,7 +79,8 @@ impl Shared {
     /// Once for each way to fail; the metric tells of the rest.
     pub(super) fn warn(&self, what: &str) {
         if lock(&self.warned).insert(what.to_owned()) {
-            tracing::warn!(path = %self.path.display(), "the evidence cache {what}; verifying goes on without it");
+            let error = format!("the folder {what}");
+            tracing::warn!(path = %self.path.display(), error, "verifying goes on without the evidence cache");
         }
     }
 
