@@ -279,6 +279,6 @@ impl Failure {
 
     fn into_error(self, repository: &Repository, operation: Operation) -> Error {
         let at = At { registry: repository.registry().to_owned(), operation };
-        self.0.unwrap_or_else(|| Error::Unusable { at, what: "no endpoint is configured".to_owned() })
+        self.0.unwrap_or_else(|| Error::Unusable { at, what: "no endpoint that may be asked is configured".to_owned() })
     }
 }

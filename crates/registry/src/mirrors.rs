@@ -45,6 +45,8 @@ pub struct RegistriesConfig {
 #[derive(Clone, Default, Debug)]
 struct Mirror {
     endpoints: Vec<Url>,
+    /// Whether there were more, which are not asked.
+    has_left_out: bool,
     rewrites: Vec<(Regex, String)>,
 }
 
@@ -165,7 +167,7 @@ impl RegistriesConfig {
         let repository = Repository::at(host, "x").map_err(|_| RegistriesError::Host)?;
         let registry = repository.registry().to_owned();
         let endpoint = parse_endpoint(&registry, &format!("http://{registry}"))?;
-        self.mirrors.insert(registry, Mirror { endpoints: vec![endpoint], rewrites: Vec::new() });
+        self.mirrors.insert(registry, Mirror { endpoints: vec![endpoint], ..Mirror::default() });
         Ok(())
     }
 
@@ -187,6 +189,7 @@ impl RegistriesConfig {
                 .into_iter()
                 .partition::<Vec<_>, _>(|endpoint| is_loopback(endpoint, allowed));
             mirror.endpoints = kept;
+            mirror.has_left_out |= !left_out.is_empty();
             self.warnings.extend(left_out.iter().map(|endpoint| {
                 let host = host_of(endpoint);
                 format!(
@@ -258,15 +261,17 @@ impl RegistriesConfig {
     fn places(&self, repository: &Repository) -> (Vec<Endpoint>, bool) {
         let origin_host = origin_host(repository);
         let mut endpoints = Vec::new();
-        let mut is_origin_listed = false;
+        let (mut is_origin_listed, mut is_mirrored) = (false, false);
         if let Some(mirror) = self.mirrors.get(repository.registry()).or_else(|| self.mirrors.get(WILDCARD)) {
+            // Also where none of them can be asked: the registry itself is what was not to be asked.
+            is_mirrored = mirror.has_left_out || !mirror.endpoints.is_empty();
             for base in &mirror.endpoints {
                 let is_origin = host_of(base) == origin_host;
                 is_origin_listed |= is_origin;
                 endpoints.extend(self.mirror_endpoint(base, mirror, repository, is_origin));
             }
         }
-        let is_origin_wanted = !is_origin_listed && (endpoints.is_empty() || !self.is_origin_disabled);
+        let is_origin_wanted = !(is_origin_listed || is_mirrored && self.is_origin_disabled);
         if is_origin_wanted {
             endpoints.extend(self.origin(repository));
         }

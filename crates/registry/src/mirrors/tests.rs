@@ -200,6 +200,21 @@ fn a_rewrite_that_makes_no_path_leaves_the_mirror_out() {
 }
 
 #[test]
+fn a_registry_that_is_not_to_be_asked_is_not_asked_where_no_mirror_can_be_either() {
+    let mut loopback = parse("mirrors: {a.test: {endpoint: ['http://127.0.0.1:6443']}}");
+    loopback.leave_out_loopback(&[]);
+    let no_path = parse("mirrors: {a.test: {endpoint: [http://m.test], rewrite: {'b': '../../x'}}}");
+    for mut config in [loopback, no_path] {
+        assert_eq!(urls(&config, "a.test/b").len(), 1, "the registry itself");
+        config.disable_origins();
+        assert_eq!(urls(&config, "a.test/b"), [""; 0]);
+    }
+    let mut rules_alone = parse("mirrors: {a.test: {rewrite: {'x': 'y'}}}");
+    rules_alone.disable_origins();
+    assert_eq!(urls(&rules_alone, "a.test/b").len(), 1, "no mirror was named");
+}
+
+#[test]
 fn an_endpoint_that_is_the_registry_itself_takes_the_origins_place() {
     let config = parse("mirrors: {'127.0.0.1:5000': {endpoint: ['http://127.0.0.1:5000']}}");
     assert_eq!(urls(&config, "127.0.0.1:5000/a"), ["http://127.0.0.1:5000/v2/a/manifests/v1"]);
