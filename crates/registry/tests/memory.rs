@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frames::{Event, Move, Peer, data, ok};
+use frames::{Event, Move, Peer, ok};
 use peak_alloc::PeakAlloc;
 use scripted::{Body, Script, Seen, Server};
 use sealwatch_registry::egress::Lookup;
@@ -117,7 +117,8 @@ fn stalling(is_begun_only: bool) -> impl Fn(&Seen) -> Script + Send + Sync + 'st
             _ => (chunks(MAX_MANIFEST_BYTES), MANIFEST),
         };
         let status = if seen.path().ends_with("/refused") { 403 } else { 200 };
-        let (chunk, times) = if is_begun_only { (vec![b' '], 1) } else { (vec![b' '; CHUNK], times) };
+        // One piece of memory for all connections: what the servers hold is not on its way.
+        let (chunk, times): (&[u8], _) = if is_begun_only { (b" ", 1) } else { (&[b' '; CHUNK], times) };
         Script::status(status).with("Content-Type", kind).body(Body::Stalling { chunk, times })
     }
 }
@@ -137,14 +138,8 @@ async fn over_http1(is_begun_only: bool) -> (usize, usize) {
 /// As much as the windows allow, as soon as they do, in frames of this size; a size of 0 only begins.
 async fn over_http2(size: usize) -> (usize, usize) {
     let fill = move |stream: u32, room: u32| {
-        let mut left = if size == 0 { 0 } else { usize::try_from(room).unwrap() };
-        let mut frames = Vec::new();
-        while left > 0 {
-            let piece = left.min(size);
-            frames.extend(data(stream, &vec![b' '; piece]));
-            left -= piece;
-        }
-        Move::Say(frames)
+        let bytes = if size == 0 { 0 } else { usize::try_from(room).unwrap() };
+        Move::Fill { stream, bytes, size }
     };
     let script = move |event| match event {
         Event::Request(stream) => {

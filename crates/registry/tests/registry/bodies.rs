@@ -98,7 +98,7 @@ async fn slow_and_silent_registries_reach_the_time_limit() {
         Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_millis(600) },
         Body::Slow { bytes: b"signature".to_vec(), pause: Duration::from_secs(20) },
         Body::Silence(Duration::from_secs(20)),
-        Body::Stalling { chunk: b"sign".to_vec(), times: 1 },
+        Body::Stalling { chunk: b"sign", times: 1 },
     ] {
         let start = Instant::now();
         let error = blob_with(script(body), &wanted).await.unwrap_err();

@@ -38,6 +38,9 @@ const FIRST_WINDOW: u64 = 65_535;
 pub(crate) enum Move {
     /// Says this once.
     Say(Vec<u8>),
+    /// Says so many bytes of a body, in frames of this size. They are made as they are said: a peer that keeps them ready
+    /// would need more memory than the client that is measured.
+    Fill { stream: u32, bytes: usize, size: usize },
     /// Says this over and over, until the client hangs up: tens of thousands of times a second, and no more, since other
     /// tests run beside.
     Repeat(Vec<u8>),
@@ -175,6 +178,19 @@ async fn serve<S: AsyncRead + AsyncWrite>(stream: S, acknowledges: bool, log: &M
             let (bytes, is_endless) = match next {
                 Move::Say(bytes) => (bytes, false),
                 Move::Repeat(bytes) => (bytes.repeat(16_384 / bytes.len() + 1), true),
+                Move::Fill { stream, mut bytes, size } => {
+                    while bytes > 0 {
+                        let size = size.min(bytes);
+                        let frame = data(stream, &vec![b' '; size]);
+                        let times = (bytes / size).min(16_384 / frame.len() + 1);
+                        if output.write_all(&frame.repeat(times)).await.is_err() || output.flush().await.is_err() {
+                            return;
+                        }
+                        log.lock().unwrap().sent += frame.len() * times;
+                        bytes -= size * times;
+                    }
+                    continue;
+                }
             };
             loop {
                 if output.write_all(&bytes).await.is_err() || output.flush().await.is_err() {

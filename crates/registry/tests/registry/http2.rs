@@ -262,7 +262,8 @@ async fn streams_of_one_connection_that_say_nothing_hold_up_no_other() {
     let silent = |stream: u32| (3..23).contains(&stream);
     let peer = Peer::start(true, move |stream| {
         if silent(stream) {
-            [ok(stream, &[("content-type", MANIFEST)]), data(stream, &[b' '; 16_000])].map(Move::Say).to_vec()
+            let begins = Move::Say(ok(stream, &[("content-type", MANIFEST)]));
+            vec![begins, Move::Fill { stream, bytes: 16_000, size: 16_000 }]
         } else {
             good(stream)
         }

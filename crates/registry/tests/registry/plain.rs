@@ -181,7 +181,7 @@ async fn an_answer_that_finds_no_room_is_not_read_and_ends_at_its_time_limit() {
     let most = usize::try_from(MAX_PLAIN_BYTES_IN_FLIGHT).unwrap();
     let server = Server::start("127.0.0.1", |seen: &Seen| match seen.path() {
         // Without a length, it may be as long as it can be, and keeps all the room.
-        "/large" => Script::status(200).body(Body::Stalling { chunk: vec![0; 1_000], times: 1 }),
+        "/large" => Script::status(200).body(Body::Stalling { chunk: &[0; 1_000], times: 1 }),
         _ => Script::new(200, "*/*", "small"),
     })
     .await;

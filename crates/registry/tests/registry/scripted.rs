@@ -55,7 +55,7 @@ pub(crate) enum Body {
     /// The chunk so often, in chunked encoding without a length.
     Chunked { chunk: Vec<u8>, times: usize },
     /// The chunk so often, and then nothing more, with the connection open.
-    Stalling { chunk: Vec<u8>, times: usize },
+    Stalling { chunk: &'static [u8], times: usize },
     /// Byte by byte with a pause after each.
     Slow { bytes: Vec<u8>, pause: Duration },
     /// Nothing at all, not even a status, for so long.
@@ -243,7 +243,7 @@ async fn respond<S: AsyncWrite + Unpin>(stream: &mut S, seen: &Seen, script: Scr
             stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await?;
             for _ in 0..times {
                 stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
-                stream.write_all(&chunk).await?;
+                stream.write_all(chunk).await?;
                 stream.write_all(b"\r\n").await?;
             }
             std::future::pending::<()>().await;
