@@ -42,11 +42,12 @@ pub use authority::Authority;
 pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
 pub use container::LocalContainer;
 pub use helm::Helm;
+pub use kubeconfig::write_stranger_kubeconfig;
 pub use kubelet::Kubelet;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use prometheus::{Prometheus, RATE, Series, promtool};
-pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software};
+pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software, digest_of};
 pub use silence::SilentProxy;
 pub use timestamping::TimestampAuthority;
 

@@ -17,7 +17,7 @@ use sealwatch_e2e::scene::{self, Pki};
 use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, run};
 use sealwatch_e2e::testenv::pki::{KeyKind, SigningKey};
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
-use sealwatch_e2e::testenv::{self, Cluster, Format, Options, PushedImage, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{self, Cluster, Format, Options, PushedImage, Registry, Result, SignOptions, digest_of};
 use serde_json::{Value, json};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -92,7 +92,7 @@ async fn push_index(
     let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": children}).to_string();
     let reference: Reference = format!("{repository}:{tag}").parse()?;
     let client = client(&reference, RegistryOperation::Push).await?;
-    let digest = sha256(index.as_bytes());
+    let digest = digest_of(index.as_bytes());
     let size = u64::try_from(index.len())?;
     client.push_manifest_raw(&reference, index.into_bytes(), media_type.parse()?).await?;
     Ok(PushedImage {
@@ -117,12 +117,6 @@ async fn config_of(image: &PushedImage) -> Result<String> {
     let (bytes, _) = client.pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &[&image.media_type]).await?;
     let manifest: Value = serde_json::from_slice(&bytes)?;
     Ok(manifest["config"]["digest"].as_str().ok_or("a configuration")?.to_owned())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    let hex: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{}", hex.concat())
 }
 
 /// The status of the image under a policy whose name begins so; an empty one if there is none.

@@ -149,20 +149,14 @@ impl Scene {
 
     /// Waits until a Kustomization stands as it shall.
     async fn until(&self, name: &str, what: &str, done: impl Fn(&Standing) -> bool) -> Result<Standing> {
-        let began = Instant::now();
-        loop {
-            let standing = Standing::of(&self.flux.kustomizations().get(name).await?);
-            if done(&standing) {
-                return Ok(standing);
-            }
-            if began.elapsed() > SOON {
-                let got = self.stage.kubectl(&["get", "tp,iv,deploy,pods", "-o", "wide"]).await?;
-                let log = self.flux.log();
-                let log: Vec<&str> = log.lines().rev().filter(|line| line.contains("revision")).take(4).collect();
-                return Err(format!("waited for {what}; instead {standing:?}\n{got}\n{}", log.join("\n")).into());
-            }
-            tokio::time::sleep(POLL).await;
+        let standing = self.flux.standing(name, &done).await?;
+        if done(&standing) {
+            return Ok(standing);
         }
+        let got = self.stage.kubectl(&["get", "tp,iv,deploy,pods", "-o", "wide"]).await?;
+        let log = self.flux.log();
+        let log: Vec<&str> = log.lines().rev().filter(|line| line.contains("revision")).take(4).collect();
+        Err(format!("waited for {what}; instead {standing:?}\n{got}\n{}", log.join("\n")).into())
     }
 }
 
@@ -208,17 +202,7 @@ async fn the_sample_works_as_it_is_and_trusts_the_pinned_roots_of_microsoft_alon
     spec["dependsOn"] = json!([]);
     spec["healthCheckExprs"] = serde_saphyr::from_str(&sample("flux/health_without_images.yaml")?)?;
     flux.kustomization(SEALS, &spec).await?;
-    let passed = async || -> Result<Standing> {
-        let began = Instant::now();
-        loop {
-            let standing = Standing::of(&flux.kustomizations().get(SEALS).await?);
-            if standing.passed("1") || began.elapsed() > SOON {
-                return Ok(standing);
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    };
-    let standing = passed().await?;
+    let standing = flux.standing(SEALS, |standing| standing.passed("1")).await?;
     let policies: Api<TrustPolicy> = Api::namespaced(stage.client(), NAMESPACE);
     let policy = policies.get(POLICY).await?;
     flux.kustomizations().delete(SEALS, &DeleteParams::default()).await?;

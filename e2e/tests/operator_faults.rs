@@ -187,18 +187,7 @@ fn closed_port() -> Result<u16> {
 
 #[tokio::test]
 async fn sigterm_ends_an_operator_whose_api_server_was_never_there() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    let cluster = json!({"name": "c", "cluster": {"server": format!("https://127.0.0.1:{}", closed_port()?)}});
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "none"}}],
-    });
-    std::fs::write(&kubeconfig, config.to_string())?;
-    let args = ["operator", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig.display().to_string()];
-    let args = args.into_iter().map(str::to_owned).collect();
-    let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
+    let mut operator = OperatorProcess::facing(&format!("https://127.0.0.1:{}", closed_port()?), &[])?;
     operator.wait_for_log("watch failed", Duration::from_secs(20)).await?;
     let address = *operator.listening_on()?.first().ok_or("it listens")?;
     let ask = |path: &str| reqwest::get(format!("http://{address}{path}"));

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealwatch_e2e::scene::{self, Images, Signed};
 use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, install};
-use sealwatch_e2e::testenv::{
-    self, Identity, OperatorOptions, OperatorProcess, Options, Registry, Result, SilentProxy,
-};
+use sealwatch_e2e::testenv::{self, Identity, OperatorProcess, Options, Registry, Result, SilentProxy};
 use serde_json::json;
 
 const POLICY: &str = "microsoft";
@@ -279,18 +277,7 @@ async fn missing_definitions_are_waited_for_with_one_clear_sentence() -> Result<
 #[tokio::test]
 async fn an_api_server_that_accepts_and_never_answers_is_said_in_time() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    let cluster = json!({"name": "c", "cluster": {"server": format!("https://{}", listener.local_addr()?)}});
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "none"}}],
-    });
-    std::fs::write(&kubeconfig, config.to_string())?;
-    let args = ["operator", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig.display().to_string()];
-    let args = args.into_iter().map(str::to_owned).collect();
-    let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
+    let mut operator = OperatorProcess::facing(&format!("https://{}", listener.local_addr()?), &[])?;
     // A connection may take 10 s to be set up.
     let said = until_answer(&operator, "/readyz", Duration::from_secs(30), |status, text| {
         status == 503 && text.contains("waiting for the first list of Pod: the API server could not be asked: ")

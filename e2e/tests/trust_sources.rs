@@ -7,7 +7,7 @@ use std::time::Duration;
 use sealwatch_e2e::scene::{self, Images, Pki, Signed};
 use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, run};
 use sealwatch_e2e::testenv::pki::KeyKind;
-use sealwatch_e2e::testenv::{self, Cluster, Flavour, Options, Registry, Result};
+use sealwatch_e2e::testenv::{self, Cluster, Flavour, Options, Registry, Result, digest_of};
 use serde_json::{Value, json};
 
 const POLICY: &str = "microsoft";
@@ -88,9 +88,7 @@ fn secret_source() -> Value {
 }
 
 fn sha256(pki: &Pki) -> String {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(pki.root.certificate_der());
-    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    digest_of(pki.root.certificate_der()).replace("sha256:", "")
 }
 
 #[tokio::test]

@@ -4,9 +4,8 @@
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::testenv::{PushedImage, Registry, Result};
+use crate::testenv::{PushedImage, Registry, Result, digest_of};
 
 const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -77,10 +76,6 @@ fn with_other_signature(envelope: &[u8]) -> Result<Vec<u8>> {
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     envelope["signature"] = format!("{first}{}", signature.get(1..).unwrap_or_default()).into();
     Ok(serde_json::to_vec(&envelope)?)
-}
-
-fn digest_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 struct Remote {

@@ -6,20 +6,23 @@
 
 use std::fmt;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::process::{Guarded, wait_until};
-use super::{Authority, Cluster, Result, tools};
+use super::{Authority, Cluster, Result, digest_of, tools};
 
 /// How many Kustomizations the controller works on at once.
 const CONCURRENT: usize = 50;
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take with a Kustomization; it looks at health every five seconds.
+const SOON: Duration = Duration::from_mins(1);
+/// How often its status is read meanwhile.
+const POLL: Duration = Duration::from_millis(50);
 /// As whom the test writes.
 const MANAGER: &str = "testenv";
 
@@ -87,8 +90,7 @@ impl Flux {
     /// The API server refuses the source.
     pub async fn publish(&self, source: &str, revision: &str, files: &[(String, String)]) -> Result<()> {
         let archive = self.archive(files)?;
-        let digest =
-            Sha256::digest(&archive).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let digest = digest_of(&archive);
         let path = format!("/{source}/{revision}.tar.gz");
         self.artifacts.give(&path, Some(archive));
         let api = self.api("source.toolkit.fluxcd.io", "GitRepository");
@@ -124,6 +126,21 @@ impl Flux {
         });
         self.kustomizations().patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await?;
         Ok(())
+    }
+
+    /// How a Kustomization stands once it stands as it shall, or when it has taken too long.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn standing(&self, name: &str, done: impl Fn(&Standing) -> bool) -> Result<Standing> {
+        let began = Instant::now();
+        loop {
+            let standing = Standing::of(&self.kustomizations().get(name).await?);
+            if done(&standing) || began.elapsed() > SOON {
+                return Ok(standing);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// The Kustomizations of the controller's namespace.

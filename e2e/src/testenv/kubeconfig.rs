@@ -56,6 +56,14 @@ pub(super) fn write_with(path: &Path, cluster: &Value, credential: &Credential) 
     Ok(())
 }
 
+/// A kubeconfig with a token that is nobody's, for an API server at this URL.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_stranger_kubeconfig(path: &Path, url: &str) -> Result<()> {
+    write_with(path, &json!({ "server": url }), &Credential::Token("none".to_owned()))
+}
+
 /// Kubernetes' own byte strings are base64 in JSON.
 fn base64(text: &str) -> Result<Value> {
     Ok(serde_json::to_value(ByteString(text.as_bytes().to_vec()))?)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::kubeconfig::write_stranger_kubeconfig;
 use super::process::{Guarded, wait_until};
 use super::{Result, tools};
 
@@ -27,6 +28,10 @@ pub struct OperatorOptions {
     pub binary: Option<PathBuf>,
     /// The file for its log, which is appended to; `None` is a temporary one that goes with the process.
     pub log_file: Option<PathBuf>,
+}
+
+fn folder() -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("sealwatch-operator-").tempdir()?)
 }
 
 /// The running `sealwatch` binary; it is killed when this is dropped, and when this process dies.
@@ -50,7 +55,25 @@ impl OperatorProcess {
     /// # Errors
     /// There is no binary, or it cannot be started.
     pub fn start(options: &OperatorOptions) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("sealwatch-operator-").tempdir()?;
+        Self::start_in(folder()?, options)
+    }
+
+    /// Starts `sealwatch operator` with these further arguments, towards an API server that knows nobody: it is served
+    /// by the test, or not at all.
+    ///
+    /// # Errors
+    /// As [`OperatorProcess::start`].
+    pub fn facing(api_server: &str, more: &[&str]) -> Result<Self> {
+        let folder = folder()?;
+        let kubeconfig = folder.path().join("kubeconfig");
+        write_stranger_kubeconfig(&kubeconfig, api_server)?;
+        let kubeconfig = kubeconfig.display().to_string();
+        let args = ["operator", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
+        let args = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+        Self::start_in(folder, &OperatorOptions { args, ..OperatorOptions::default() })
+    }
+
+    fn start_in(folder: TempDir, options: &OperatorOptions) -> Result<Self> {
         let log = options.log_file.clone().unwrap_or_else(|| folder.path().join("operator.log"));
         let binary = options.binary.clone().map_or_else(Self::binary, Ok)?;
         let program = Guarded::start(&binary, &options.args, &options.env, &log)?;

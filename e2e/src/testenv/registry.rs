@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use self::image::digest_of;
 use self::proxy::{Log, Proxy};
 use self::tokens::TokenServer;
 use super::Result;

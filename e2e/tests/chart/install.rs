@@ -354,13 +354,7 @@ async fn a_check_without_rights_names_each_one_that_is_missing_and_fails_the_hel
 async fn a_check_of_a_server_that_is_not_there_says_so_and_one_without_kubeconfig_is_wrong_usage() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kubeconfig");
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {}}],
-    });
-    fs::write(&file, kubeconfig.to_string())?;
+    testenv::write_stranger_kubeconfig(&file, "https://127.0.0.1:1")?;
     let (code, text) = check(&file.display().to_string()).await?;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.starts_with("missing: the API server at https://127.0.0.1:1 does not answer: "), "{text}");

@@ -61,7 +61,7 @@ async fn each_alert_fires_when_it_should_and_not_when_it_should_not() -> Result<
 #[tokio::test]
 async fn an_operator_without_its_api_server_and_one_that_is_gone_raise_that_nothing_progresses() -> Result<()> {
     let test = "an_operator_without_its_api_server_and_one_that_is_gone_raise_that_nothing_progresses";
-    let (mut operator, _folder) = cut_off(&[]).await?;
+    let mut operator = cut_off(&[]).await?;
     let Some(prometheus) = Prometheus::start(test, &[address(&operator)?]).await? else { return Ok(()) };
     let not_progressing = expression("NotProgressing")?;
     let kinds = |series: &[Series]| series.iter().any(|series| series.label("kind") == "Pod");

@@ -107,7 +107,7 @@ async fn work(stage: &Stage, registry: &mut Registry, level: &str) -> Result<Ope
 
 #[tokio::test]
 async fn every_line_of_an_operator_without_its_api_server_is_an_object_with_documented_keys() -> Result<()> {
-    let (mut operator, _folder) = cut_off(&["--log-format", "json"]).await?;
+    let mut operator = cut_off(&["--log-format", "json"]).await?;
     operator.terminate(Duration::from_secs(20)).await?;
     let lines = read(&operator.log())?;
     let failed = lines.iter().find(|line| said(line, &["message"])["message"].starts_with("watch failed"));

@@ -32,7 +32,7 @@ fn assert_well_formed(page: &str) -> Result<()> {
 
 #[tokio::test]
 async fn an_operator_without_its_api_server_is_scraped_and_says_what_fails() -> Result<()> {
-    let (mut operator, _folder) = cut_off(&[]).await?;
+    let mut operator = cut_off(&[]).await?;
     let page = metrics(address(&operator)?).await?;
     assert_well_formed(&page)?;
     assert_eq!(families(&page), documented_families()?);

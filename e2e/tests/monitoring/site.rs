@@ -11,9 +11,7 @@ use sealwatch_e2e::scene::{self, Images, Pki, Signed};
 use sealwatch_e2e::stage::{Seen, Stage};
 use sealwatch_e2e::testenv::pki::{KeyKind, Validity};
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
-use sealwatch_e2e::testenv::{
-    Authority, OperatorOptions, OperatorProcess, Registry, Result, SignOptions, TimestampAuthority, cluster,
-};
+use sealwatch_e2e::testenv::{Authority, OperatorProcess, Registry, Result, SignOptions, TimestampAuthority, cluster};
 use serde_json::{Value, json};
 
 /// The policy of the seed.
@@ -119,25 +117,13 @@ pub(crate) async fn metrics(address: SocketAddr) -> Result<String> {
     Ok(reqwest::get(format!("http://{address}/metrics")).await?.error_for_status()?.text().await?)
 }
 
-/// An operator whose API server accepts no connection, once it has noticed. The folder goes with it.
-pub(crate) async fn cut_off(more: &[&str]) -> Result<(OperatorProcess, tempfile::TempDir)> {
-    let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
+/// An operator whose API server accepts no connection, once it has noticed.
+pub(crate) async fn cut_off(more: &[&str]) -> Result<OperatorProcess> {
     // Bound, and never listened on for long.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let cluster = json!({"name": "c", "cluster": {"server": format!("https://127.0.0.1:{port}")}});
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "none"}}],
-    });
-    fs::write(&kubeconfig, config.to_string())?;
-    let kubeconfig = kubeconfig.display().to_string();
-    let args = ["operator", "--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig];
-    let args = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
-    let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
+    let mut operator = OperatorProcess::facing(&format!("https://127.0.0.1:{port}"), more)?;
     operator.wait_for_log("watch failed", std::time::Duration::from_secs(20)).await?;
-    Ok((operator, folder))
+    Ok(operator)
 }
 
 /// The rows of the first table of a page of the documentation below `heading`, by their first cell without backquotes.

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 
 use sealwatch_e2e::cli::{self, Desk, Ran};
 use sealwatch_e2e::scene::{self, Signed};
-use sealwatch_e2e::testenv::{ACCOUNT, Door, PushedImage, Registry, Result, Software};
+use sealwatch_e2e::testenv::{ACCOUNT, Door, PushedImage, Registry, Result, Software, digest_of};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{WRONG, authority, name_of, ours};
 
@@ -106,9 +105,9 @@ impl<'a> Layout<'a> {
     }
 
     fn put(&self, content: &[u8]) -> Result<String> {
-        let hex = Sha256::digest(content).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        fs::write(self.root.join("blobs/sha256").join(&hex), content)?;
-        Ok(format!("sha256:{hex}"))
+        let digest = digest_of(content);
+        fs::write(self.root.join("blobs").join(digest.replace(':', "/")), content)?;
+        Ok(digest)
     }
 
     /// Copies a manifest and what it consists of.

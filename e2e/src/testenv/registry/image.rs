@@ -33,7 +33,7 @@ pub(super) async fn push(registry: &Registry, repository: &str, tag: &str, conte
     client.auth(&reference, &login, RegistryOperation::Push).await?;
 
     let layer = layer(contents);
-    let layer_digest = digest(&layer);
+    let layer_digest = digest_of(&layer);
     let layer_size = layer.len();
     client.push_blob(&reference, layer, &layer_digest).await?;
 
@@ -42,7 +42,7 @@ pub(super) async fn push(registry: &Registry, repository: &str, tag: &str, conte
         "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
     });
     let config = config.to_string().into_bytes();
-    let config_digest = digest(&config);
+    let config_digest = digest_of(&config);
     let config_size = config.len();
     client.push_blob(&reference, config, &config_digest).await?;
 
@@ -56,7 +56,7 @@ pub(super) async fn push(registry: &Registry, repository: &str, tag: &str, conte
     let pushed = PushedImage {
         repository: format!("{host}/{repository}"),
         reference: format!("{host}/{repository}:{tag}"),
-        digest: digest(&manifest),
+        digest: digest_of(&manifest),
         size: u64::try_from(manifest.len())?,
         media_type: OCI_IMAGE_MEDIA_TYPE.to_owned(),
     };
@@ -89,7 +89,8 @@ fn layer(contents: &str) -> Vec<u8> {
     archive
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// `sha256:…` of these bytes.
+pub fn digest_of(bytes: &[u8]) -> String {
     use std::fmt::Write;
     Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
         // Writing to a string cannot fail.
