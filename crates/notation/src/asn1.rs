@@ -94,10 +94,22 @@ impl<'a> Elements<'a> {
 /// The value of the next element, which must be an INTEGER in shortest form (X.690 section 8.3.2). In another form a
 /// number would be another to whoever compares bytes; Go refuses it.
 pub(crate) fn integer<'a>(elements: &mut Elements<'a>) -> der::Result<&'a [u8]> {
-    match elements.value(Tag::Integer)? {
-        [] | [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => Err(Tag::Integer.value_error().into()),
-        value => Ok(value),
+    let value = elements.value(Tag::Integer)?;
+    if is_shortest(value) { Ok(value) } else { Err(Tag::Integer.value_error().into()) }
+}
+
+/// Whether this is the value of an INTEGER in shortest form.
+pub(crate) fn is_shortest(value: &[u8]) -> bool {
+    !matches!(value, [] | [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
+/// Errs unless the bytes are one SEQUENCE, of whatever elements.
+pub(crate) fn check_elements(bytes: &[u8]) -> der::Result<()> {
+    let mut elements = Elements::of_sequence(bytes)?;
+    while !elements.is_empty() {
+        elements.any()?;
     }
+    Ok(())
 }
 
 /// Errs unless the bits of the last byte that are not used are zero (X.690 section 11.2.1).

@@ -70,9 +70,6 @@ impl Envelope {
     /// Whatever makes the envelope unusable at every level: its size (at most [`MAX_ENVELOPE_BYTES`], ten certificates
     /// of 64 KiB), form, headers, payload, a signature that the leaf's key did not make, a chain that breaks a rule.
     pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        if bytes.len() > MAX_ENVELOPE_BYTES {
-            return Err(EnvelopeError::TooLarge { size: bytes.len(), max: MAX_ENVELOPE_BYTES });
-        }
         take_apart(media_type, bytes)?.verify()
     }
 
@@ -176,8 +173,11 @@ struct Unverified {
     payload: Vec<u8>,
 }
 
-/// The parts of an envelope of at most [`MAX_ENVELOPE_BYTES`].
+/// The parts of an envelope, which has at most [`MAX_ENVELOPE_BYTES`].
 fn take_apart(media_type: &str, bytes: &[u8]) -> Result<Unverified, EnvelopeError> {
+    if bytes.len() > MAX_ENVELOPE_BYTES {
+        return Err(EnvelopeError::TooLarge { size: bytes.len(), max: MAX_ENVELOPE_BYTES });
+    }
     match media_type {
         MEDIA_TYPE_JWS => jws::parse(bytes),
         MEDIA_TYPE_COSE => cose::parse(bytes),

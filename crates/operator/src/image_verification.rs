@@ -19,7 +19,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use sealwatch_api::{ImageVerification, Reason, Verdict, Word};
-use sealwatch_verifier::{FollowedMatter, FollowedRecall, schedule};
+use sealwatch_verifier::{FollowedRecall, schedule};
 
 use self::{
     case::Case,
@@ -168,19 +168,9 @@ fn has_settled(image: &ImageVerification) -> bool {
 
 /// What is known about revocation of this image; nothing where there is nothing to judge.
 fn recall(case: &ParsedCase<'_>, looks: &Looks, context: &Context, now: Timestamp) -> FollowedRecall {
-    let policy = case.policy;
-    let (Ok(document), Ok(reference), Some(findings)) = (&policy.document, &case.reference, &looks.findings) else {
-        return FollowedRecall::default();
-    };
-    let matter = FollowedMatter {
-        repository: reference.repository(),
-        findings,
-        matching: policy.matching,
-        document,
-        stores: &policy.stores.stores,
-        brought: &policy.brought,
-    };
-    matter.recall(&context.revocation, policy.interval, now)
+    let (Ok(reference), Some(findings)) = (&case.reference, &looks.findings) else { return FollowedRecall::default() };
+    let matter = case.policy.matter(reference.repository(), findings);
+    matter.map(|matter| matter.recall(&context.revocation, case.policy.interval, now)).unwrap_or_default()
 }
 
 fn next_reconcile(

@@ -10,8 +10,8 @@ use std::{
 use kube::{ResourceExt, core::Selector};
 use sealwatch_api::{ANNOTATION_REQUESTED_AT, DigestMatching, TrustPolicy, TrustPolicySpec, Word};
 use sealwatch_notation::{TrustPolicyDocument, raw};
-use sealwatch_registry::{Algorithm, Digest};
-use sealwatch_verifier::{self as verifier, BroughtLists};
+use sealwatch_registry::{Algorithm, Digest, Repository};
+use sealwatch_verifier::{self as verifier, BroughtLists, Findings, FollowedMatter};
 
 use crate::{
     config_maps::Key,
@@ -96,14 +96,25 @@ impl Policy {
         }
     }
 
-    /// The same, whose request is as old as that of the policy before it, if it is the same.
+    /// The same, whose request is as old as that of the policy before it, if it is the same, and whose revocation lists
+    /// are that one's if they are the same: those know already what was verified and looked up in them.
     #[must_use]
     pub fn after(mut self, before: Option<&Self>) -> Self {
-        let same = |before: &&Self| before.uid == self.uid && before.requested_at == self.requested_at;
-        if let Some(before) = before.filter(same) {
+        let Some(before) = before.filter(|before| before.uid == self.uid) else { return self };
+        if before.requested_at == self.requested_at {
             self.requested_seen = before.requested_seen;
         }
+        if before.trust_hash == self.trust_hash {
+            self.brought = Arc::clone(&before.brought);
+        }
         self
+    }
+
+    /// What is judged about an image of this policy; none without a document to judge by.
+    pub fn matter<'a>(&'a self, repository: &'a Repository, findings: &'a Findings) -> Option<FollowedMatter<'a>> {
+        let document = self.document.as_ref().ok()?;
+        let (stores, brought) = (&self.stores.stores, &*self.brought);
+        Some(FollowedMatter { repository, findings, matching: self.matching, document, stores, brought })
     }
 
     /// Whether images must be judged again because this took the place of `other`.

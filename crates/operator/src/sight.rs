@@ -133,6 +133,11 @@ impl Sight {
         self.kinds().iter().filter(|(_, known)| !known.listed).map(|(kind, _)| *kind).collect()
     }
 
+    /// Whether the first list of a kind is not in without which nothing can be discovered.
+    pub fn lacks_essentials(&self) -> bool {
+        self.missing().iter().any(|kind| !NAMED.contains(kind))
+    }
+
     /// How long ago each kind was heard of.
     pub fn ages(&self) -> Vec<(&'static str, Duration)> {
         self.kinds().iter().map(|(kind, known)| (*kind, known.heard.elapsed())).collect()

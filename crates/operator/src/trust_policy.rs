@@ -106,8 +106,8 @@ pub async fn reconcile(object: Arc<TrustPolicy>, context: Arc<Context>) -> Resul
     // Load (speaks to the API server only where a ConfigMap is new or changed, or a Secret is due).
     let policy = Arc::new(load(&object, &context, &memory).await);
     let rejudge = context.policies.replace(&policy);
-    if context.sight.missing().iter().any(|kind| *kind != "ConfigMap") {
-        // Without pods nothing can be discovered, and nothing may be collected either.
+    if context.sight.lacks_essentials() {
+        // Without pods and ImageVerifications nothing can be discovered, and nothing may be collected either.
         let (images, found) = (NamespaceImages::default(), Discovered::default());
         let summarised = Summarised { policy: &policy, images: &images, found: &found, existing: &[], gate: false };
         summarise(&object, &context, &memory, &summarised, now).await?;

@@ -264,7 +264,7 @@ fn noted<K: Resource + Send + 'static>(
     let mut last_logged: Option<(Instant, Fault)> = None;
     events.inspect(move |event| match event {
         Ok(event) => {
-            // Pods and ConfigMaps (and nodes) count as listed only after their last event was worked on.
+            // Pods and ConfigMaps count as listed only after their last event was worked on.
             if matches!(event, Event::InitDone) && !matches!(kind, "Pod" | "ConfigMap") {
                 context.sight.listed(kind);
             }

@@ -113,7 +113,8 @@ impl Digest {
     }
 }
 
-fn lower_hex(bytes: &[u8]) -> String {
+/// Bytes in lower-case hexadecimal digits.
+pub fn lower_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut hex, byte| {
         // Writing to a String cannot fail.

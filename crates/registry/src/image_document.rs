@@ -15,7 +15,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use crate::descriptor::{Annotations, Capped, Descriptor, DescriptorError, Object, Present, RawDescriptor, Scalar};
 use crate::digest::Digest;
 use crate::error::printable;
-use crate::index::{is_manifest_type, manifest_type};
+use crate::index::manifest_type;
 use crate::limits::{MAX_INDEX_CHILDREN, MAX_PLATFORM_BYTES};
 use crate::platform::{ClaimedPlatform, Platform};
 
@@ -92,8 +92,7 @@ impl ImageDocument {
     /// See [`ImageDocumentError`].
     pub fn parse(bytes: &[u8], media_type: &str) -> Result<Self, ImageDocumentError> {
         let malformed = |detail: String| ImageDocumentError::Malformed { detail: printable(&detail) };
-        let content_type = is_manifest_type(media_type).then_some(media_type);
-        let media_type = manifest_type(bytes, content_type).map_err(|error| malformed(error.to_string()))?;
+        let media_type = manifest_type(bytes, Some(media_type)).map_err(|error| malformed(error.to_string()))?;
         let document: Object<RawDocument> =
             serde_json::from_slice(bytes).map_err(|error| malformed(format!("not read: {error}")))?;
         let Object(RawDocument { config, manifests, is_image }) = document;

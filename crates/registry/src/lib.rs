@@ -50,7 +50,7 @@ pub use crate::cloud::CloudIdentity;
 pub use crate::cloud::azure::{AzureIdentity, AzureIdentityError};
 pub use crate::credentials::{Credential, CredentialKey, Credentials, CredentialsError};
 pub use crate::descriptor::{Descriptor, DescriptorError};
-pub use crate::digest::{Algorithm, Digest, DigestError};
+pub use crate::digest::{Algorithm, Digest, DigestError, lower_hex};
 pub use crate::egress::{Cidr, CidrError, NameLookup};
 pub use crate::error::{At, Error, Operation};
 pub use crate::http::plain::{PlainError, PlainFetcher, PlainRequest};

@@ -22,6 +22,8 @@ const ENVELOPE_MEDIA_TYPES: [&str; 2] = ["application/jose+json", "application/c
 /// A signature manifest whose type, subject and single envelope were checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureManifest {
+    /// The manifest's own media type, which is one of the two known ones.
+    pub media_type: String,
     /// The signature envelope: `application/jose+json` or `application/cose`.
     pub envelope: Descriptor,
     /// The manifest's annotations, at most [`crate::limits::MAX_ANNOTATIONS`]: hints, not evidence.
@@ -116,8 +118,9 @@ impl SignatureManifest {
         let layers = manifest.check_type(artifact_type)?;
         check_subject(manifest.subject, subject)?;
         let envelope = single_envelope(layers)?;
+        let media_type = manifest.media_type.text().unwrap_or_default().to_owned();
         let annotations = manifest.annotations.0.unwrap_or_default();
-        Ok(Self { envelope, annotations })
+        Ok(Self { media_type, envelope, annotations })
     }
 }
 

@@ -151,7 +151,7 @@ impl EvidenceCache {
 
     /// How it is doing.
     pub fn state(&self) -> CacheState {
-        let events = lock(&self.shared.counts).iter().map(|(event, count)| (*event, *count)).collect();
+        let events = lock(&self.shared.counts).clone();
         CacheState { is_open: self.shared.folder().is_some(), bytes: self.shared.shelf().bytes(), events }
     }
 
@@ -216,8 +216,7 @@ impl EvidenceCache {
     /// Reads an entry; not to be called where waiting for a disk holds up others.
     fn get(&self, folder: &Folder, name: &Name, most: usize) -> Option<Vec<u8>> {
         let (Name::List(text) | Name::Answer(text)) = name else { return None };
-        let limit = u64::try_from(most.saturating_add(SEAL_BYTES)).unwrap_or(u64::MAX);
-        let bytes = self.read(folder, &name.path(), limit, name)?;
+        let bytes = self.read(folder, &name.path(), most.saturating_add(SEAL_BYTES), name)?;
         let content = folder.seal.open(text, &bytes).map(<[u8]>::to_vec);
         if content.is_none() {
             self.damaged(name.clone());
@@ -225,7 +224,7 @@ impl EvidenceCache {
         content
     }
 
-    fn read(&self, folder: &Folder, path: &Path, limit: u64, name: &Name) -> Option<Vec<u8>> {
+    fn read(&self, folder: &Folder, path: &Path, limit: usize, name: &Name) -> Option<Vec<u8>> {
         match folder.read(path, limit) {
             Found::Bytes(bytes) => return Some(bytes),
             Found::Absent => self.shared.count(Event::Miss),

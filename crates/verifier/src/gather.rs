@@ -126,11 +126,20 @@ impl<R: Registry> Verifier<R> {
         tag: &str,
         credentials: &Credentials,
     ) -> Result<Digest, GatherError> {
+        let descriptor = self.described(repository, &Target::Tag(tag.to_owned()), credentials).await;
+        descriptor.map(|descriptor| descriptor.digest).map_err(|error| GatherError::from(&error))
+    }
+
+    /// What the registry says of a manifest, asked within its host's share.
+    pub(crate) async fn described(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        credentials: &Credentials,
+    ) -> Result<Descriptor, RegistryError> {
         let queue = self.hosts.queue(repository.registry());
         let _place = queue.enter().await;
-        let target = Target::Tag(tag.to_owned());
-        let descriptor = self.registry.resolve(repository, &target, credentials).await;
-        descriptor.map(|descriptor| descriptor.digest).map_err(|error| GatherError::from(&error))
+        self.registry.resolve(repository, target, credentials).await
     }
 
     /// What is remembered of an image under these credentials; asks nothing.
@@ -165,11 +174,8 @@ impl<R: Registry> Verifier<R> {
         {
             return Ok(Arc::clone(evidence));
         }
-        let before = match &known {
-            Some(known) => Some(Arc::clone(known)),
-            None => self.restore_list(&key, now).await,
-        };
-        let gathered = self.ask(subject, credentials, (known.as_deref(), before.as_deref()), now).await;
+        let restored = if known.is_some() { None } else { self.restore_list(&key, now).await };
+        let gathered = self.ask(subject, credentials, known.as_deref(), restored.as_deref(), now).await;
         match gathered {
             Ok(evidence) => {
                 let evidence = Arc::new(evidence);
@@ -199,7 +205,8 @@ impl<R: Registry> Verifier<R> {
         &self,
         subject: &Subject,
         credentials: &Credentials,
-        (known, before): (Option<&Evidence>, Option<&Evidence>),
+        known: Option<&Evidence>,
+        restored: Option<&Evidence>,
         now: Timestamp,
     ) -> Result<Evidence, RegistryError> {
         let repository = &subject.repository;
@@ -212,7 +219,7 @@ impl<R: Registry> Verifier<R> {
         let vanished = listed.is_empty() && known.is_some_and(|known| !known.candidates.is_empty());
         // Signatures that were there are gone: is the image?
         let image = if vanished { self.head(subject, credentials).await? } else { image };
-        let (listed, mut omitted) = choose(listed, before);
+        let (listed, mut omitted) = choose(listed, known.or(restored));
         let (candidates, more) = self.candidates(repository, &image, listed, credentials).await;
         omitted = omitted.saturating_add(more);
         Ok(Evidence { image, candidates, omitted, gathered_at: now, gathered: Instant::now() })

@@ -52,9 +52,7 @@ impl Reason {
             Self::DigestMismatch => "DigestMismatch",
         }
     }
-}
 
-impl Reason {
     /// The reason of this name among those for which a signature could not be fetched.
     pub(crate) fn of_gathering(name: &str) -> Option<Self> {
         let all = [

@@ -12,7 +12,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
 use der::{Tag, Tagged};
 
-use crate::asn1::{Elements, context, primitive};
+use crate::asn1::{Elements, check_elements, context, is_shortest, primitive};
 
 /// Errs with what is wrong with an extension, if Go would not read it.
 pub(super) fn check(oid: &[u8], critical: bool, value: &[u8]) -> Result<(), &'static str> {
@@ -28,7 +28,7 @@ pub(super) fn check(oid: &[u8], critical: bool, value: &[u8]) -> Result<(), &'st
     let has_form = if is(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER) {
         is_one(value, Tag::OctetString)
     } else if is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) {
-        are_elements(value)
+        check_elements(value).map(|()| true)
     } else if is(rfc5280::ID_CE_SUBJECT_ALT_NAME) {
         are_alternative_names(value)
     } else if is(rfc5280::ID_CE_NAME_CONSTRAINTS) {
@@ -52,15 +52,6 @@ fn is_one(value: &[u8], tag: Tag) -> der::Result<bool> {
     let mut elements = Elements::inside(value)?;
     elements.value(tag)?;
     Ok(elements.is_empty())
-}
-
-/// A SEQUENCE of whatever.
-fn are_elements(value: &[u8]) -> der::Result<bool> {
-    let mut elements = Elements::of_sequence(value)?;
-    while !elements.is_empty() {
-        elements.any()?;
-    }
-    Ok(true)
 }
 
 const EMAIL: Tag = primitive(1);
@@ -229,6 +220,5 @@ fn is_policy_depth(value: &[u8]) -> der::Result<bool> {
 
 /// The shortest form of a number of 64 bits.
 fn is_integer(value: &[u8]) -> bool {
-    let is_padded = matches!(value, [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..]);
-    (1..=8).contains(&value.len()) && !is_padded
+    value.len() <= 8 && is_shortest(value)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, RawHeaders, Unverified, take_apart};
+use super::{Envelope, EnvelopeError, RawHeaders, Unverified, take_apart};
 use crate::payload;
 
 /// The parts of an envelope that play no role in a judgement. All of it is text from the signer: of any length, and with
@@ -34,9 +34,6 @@ impl Envelope {
     /// # Errors
     /// As [`Envelope::parse`]: of an envelope that is not intact, nothing is told.
     pub fn parse_with_details(media_type: &str, bytes: &[u8]) -> Result<(Self, EnvelopeDetails), EnvelopeError> {
-        if bytes.len() > MAX_ENVELOPE_BYTES {
-            return Err(EnvelopeError::TooLarge { size: bytes.len(), max: MAX_ENVELOPE_BYTES });
-        }
         let unverified = take_apart(media_type, bytes)?;
         let details = details(&unverified);
         Ok((unverified.verify()?, details))

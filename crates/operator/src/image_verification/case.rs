@@ -8,7 +8,7 @@ use sealwatch_api::{ImageVerification, Reason};
 use sealwatch_registry::{Digest, Reference};
 use sealwatch_verifier::{self as verifier, DigestMatching, Platforms, Runs, Selection, schedule};
 
-use super::memory::{Framing, JudgedBy, Looks, Request, seed};
+use super::memory::{Framing, JudgedBy, Looks, Request};
 use crate::{
     discover::{self, Found},
     policy::{Policy, requested_at},
@@ -48,8 +48,6 @@ pub struct ParsedCase<'a> {
     pub(super) asks: bool,
     /// What asks for a fresh look.
     pub request: Request,
-    /// The object's name.
-    pub name: String,
 }
 
 impl<'a> Case<'a> {
@@ -81,7 +79,6 @@ impl<'a> Case<'a> {
             platforms,
             ours: self.ours,
             asks,
-            name: self.image.name_any(),
         }
     }
 
@@ -162,7 +159,7 @@ impl<'a> Case<'a> {
 impl ParsedCase<'_> {
     /// How long until the next look, zero if it is due.
     pub(super) fn wait(&self, looks: &Looks) -> Duration {
-        let period = schedule::period(self.policy.interval, seed(&self.name));
+        let period = schedule::period(self.policy.interval, looks.seed);
         looks.wait(&self.request, self.policy.generation, period, Instant::now())
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sealwatch_api::{ExpiryKind, Reason, Verdict, condition::Circumstance};
 use sealwatch_registry::{Digest, Reference, Repository};
 use sealwatch_verifier::{
-    self as verifier, BroughtLists, DigestMatching, Findings, FollowedMatter, FollowedRecall, Selection, Verification,
+    self as verifier, BroughtLists, DigestMatching, Findings, FollowedRecall, Selection, Verification,
 };
 
 use super::{case::ParsedCase, memory::Looks};
@@ -95,15 +95,13 @@ fn judged_by(
     now: Timestamp,
 ) -> Judged {
     let policy = case.policy;
-    let Ok(document) = &policy.document else { return Judged::plain(without_evidence(looks)) };
-    let matching = policy.matching;
-    let gathered_at = findings.gathered_at(matching);
+    let Some(matter) = policy.matter(repository, findings) else { return Judged::plain(without_evidence(looks)) };
+    let gathered_at = findings.gathered_at(policy.matching);
     // Complete is evidence only with fresh word about revocation.
     let kept = recalled.kept.as_ref();
     let checked_at = kept.map_or(gathered_at, |kept| kept.fetched.min(gathered_at));
     let stale_at = checked_at.checked_add(policy.stale_after).ok();
-    let (stores, brought) = (&policy.stores.stores, &*policy.brought);
-    let judgement = FollowedMatter { repository, findings, matching, document, stores, brought }.judge(recalled, now);
+    let judgement = matter.judge(recalled, now);
     let verification = &judgement.verification;
     let about = (&judgement.verified_digest, judgement.via);
     let mut conclusion = Conclusion::of(verification, policy, Some(about), Some(checked_at));

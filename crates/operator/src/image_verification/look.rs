@@ -15,9 +15,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
 use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{
-    DigestMatching, Findings, FollowedMatter, Freshness, GatherError, Platforms, Question, Runs, Subject,
-};
+use sealwatch_verifier::{DigestMatching, Findings, Freshness, GatherError, Platforms, Question, Runs, Subject};
 
 use super::{
     ParsedCase,
@@ -202,15 +200,8 @@ impl Look {
 
     /// Asks about revocation. What fails or takes too long is found missing when it is judged.
     async fn learn_guarded(&self, context: &Context, findings: Option<&Arc<Findings>>) {
-        let (Some(findings), Ok(document)) = (findings, &self.policy.document) else { return };
-        let matter = FollowedMatter {
-            repository: self.reference.repository(),
-            findings,
-            matching: self.policy.matching,
-            document,
-            stores: &self.policy.stores.stores,
-            brought: &self.policy.brought,
-        };
+        let matter = findings.and_then(|findings| self.policy.matter(self.reference.repository(), findings));
+        let Some(matter) = matter else { return };
         let freshness = Freshness { interval: self.policy.interval, since: self.since };
         let learn = AssertUnwindSafe(matter.learn(&context.revocation, freshness)).catch_unwind();
         if !matches!(tokio::time::timeout(LEARN_MOST, learn).await, Ok(Ok(()))) {

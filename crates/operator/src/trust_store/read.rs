@@ -29,7 +29,7 @@ pub struct Loaded {
     pub config_maps: BTreeSet<String>,
     /// Whether it names `ClusterTrustBundle`s.
     pub bundles: bool,
-    /// Whether one of them could not be asked for: then it is worth trying again.
+    /// Whether one of the `ConfigMaps` could not be asked for: then it is worth trying again.
     pub incomplete: bool,
     /// When a Secret is to be read again.
     pub next: Option<Duration>,

@@ -43,6 +43,9 @@ pub async fn follow(client: Client, context: Arc<Context>) {
                 context.sight.failed("Node", fault);
                 if is_forbidden {
                     context.sight.listed("Node");
+                } else {
+                    // That it is not allowed is a choice, and nothing to be woken for.
+                    context.metrics.watch_failed("Node");
                 }
                 continue;
             }

@@ -134,7 +134,7 @@ impl Inner {
         account: &Account,
         question: &Question,
     ) -> Result<Reply, Error> {
-        let key = TokenKey::new(endpoint, credential);
+        let key = TokenKey::new(endpoint, account);
         let recalled = self.tokens.recall(&key);
         let answer = self.exchange(at, question, account, recalled).await?;
         // A 401 from where a redirect led is not our registry's challenge.
@@ -145,7 +145,8 @@ impl Inner {
         let challenge = Challenge::find(&answer.headers)
             .ok_or_else(|| unauthorized(at, "registry answered 401 without a challenge that can be met"))?;
         let authorization =
-            authorize(&self.transport, &self.registries, endpoint, credential, &challenge, self.actions).await?;
+            authorize(&self.transport, &self.registries, endpoint, (credential, account), &challenge, self.actions);
+        let authorization = authorization.await?;
         let answer = self.exchange(at, question, account, Some(authorization.header.clone())).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             self.tokens.remember(key, authorization.header, authorization.life);

@@ -11,8 +11,8 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::transport::{Answer, Body, Limit, Request, Transport};
-use crate::credentials::{Credential, CredentialKey};
+use super::transport::{Account, Answer, Body, Limit, Request, Transport};
+use crate::credentials::Credential;
 use crate::descriptor::Object;
 use crate::egress::Reach;
 use crate::error::{At, Error, Operation};
@@ -30,18 +30,13 @@ const CLIENT_ID: &str = "sealwatch";
 /// whose memory it is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey {
-    origin: String,
+    account: Account,
     repository: String,
-    credential: CredentialKey,
 }
 
 impl TokenKey {
-    pub(super) fn new(endpoint: &Endpoint, credential: Option<&Credential>) -> Self {
-        Self {
-            origin: endpoint.base().origin().ascii_serialization(),
-            repository: endpoint.repository.path().to_owned(),
-            credential: CredentialKey::of(credential),
-        }
+    pub(super) fn new(endpoint: &Endpoint, account: &Account) -> Self {
+        Self { account: account.clone(), repository: endpoint.repository.path().to_owned() }
     }
 }
 
@@ -52,7 +47,7 @@ pub(super) struct Authorization {
     pub(super) life: Duration,
 }
 
-/// Meets a challenge, for these actions on the repository.
+/// Meets a challenge, for these actions on the repository. `account` is that of the credential at the endpoint.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] if the credential does not fit the challenge or the token server refuses it;
@@ -61,7 +56,7 @@ pub(super) async fn authorize(
     transport: &Transport,
     registries: &RegistriesConfig,
     endpoint: &Endpoint,
-    credential: Option<&Credential>,
+    (credential, account): (Option<&Credential>, &Account),
     challenge: &Challenge,
     actions: &str,
 ) -> Result<Authorization, Error> {
@@ -78,7 +73,7 @@ pub(super) async fn authorize(
             let is_own = request.url.origin() == endpoint.base().origin();
             request.led_by = (!is_own).then(|| endpoint.base().clone());
             // Without a token nothing can be asked, so whoever its server throttles is throttled.
-            request.account = Some((endpoint.base().origin().ascii_serialization(), CredentialKey::of(credential)));
+            request.account = Some(account.clone());
             fetch(transport, &at, request).await
         }
     }

@@ -84,7 +84,7 @@ impl Folder {
         let temporary = AtomicU64::new(0);
         sweep(&root.join(TEMPORARY));
         let path = root.join(KEY);
-        let (key, is_new) = match read(&path, u64::try_from(KEY_BYTES).unwrap_or(u64::MAX)) {
+        let (key, is_new) = match read(&path, KEY_BYTES) {
             Found::Failed(source) => return Err(unusable(&path, source)),
             Found::Bytes(bytes) => <[u8; KEY_BYTES]>::try_from(bytes).map_or((None, true), |key| (Some(key), false)),
             Found::Absent | Found::Damaged => (None, true),
@@ -109,7 +109,7 @@ impl Folder {
     }
 
     /// Reads a file of at most `limit` bytes.
-    pub(super) fn read(&self, below: &Path, limit: u64) -> Found {
+    pub(super) fn read(&self, below: &Path, limit: usize) -> Found {
         read(&self.path(below), limit)
     }
 
@@ -203,7 +203,8 @@ fn sweep(temporary: &Path) {
     }
 }
 
-fn read(path: &Path, limit: u64) -> Found {
+fn read(path: &Path, limit: usize) -> Found {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let open = || -> io::Result<Option<File>> {
         // Before it is opened: opening a pipe would wait for somebody to write to it.

@@ -25,7 +25,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The configuration of artifacts that have none.
 pub(super) const EMPTY: &[u8] = b"{}";
 /// Largest signature, manifest or envelope, that is kept on disk. Real ones have some kilobytes.
-pub(super) const SIGNATURE_FILE_MOST: u64 = 1024 * 1024;
+pub(super) const SIGNATURE_FILE_MOST: usize = 1024 * 1024;
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
 
 /// Where the folders of blobs are.

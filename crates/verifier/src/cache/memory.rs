@@ -13,6 +13,7 @@ use bytes::Bytes;
 use sealwatch_notation::Envelope;
 use sealwatch_registry::{Descriptor, Digest};
 
+use super::layout::SIGNATURE_FILE_MOST;
 use crate::evidence::{CandidateState, Evidence, ListKey};
 
 /// How much evidence is remembered beside what verdicts rest on: of images with one signature of usual size, some
@@ -20,8 +21,6 @@ use crate::evidence::{CandidateState, Evidence, ListKey};
 pub(crate) const EVIDENCE_BYTES: usize = 128 * 1024 * 1024;
 /// How much the signatures of one image may take. A hundred usual ones take a quarter of it.
 pub(crate) const IMAGE_BYTES: usize = 16 * 1024 * 1024;
-/// Largest manifest or envelope whose bytes are remembered to be written to disk. Real ones have some kilobytes.
-const RAW_MOST: usize = 1024 * 1024;
 /// What a certificate or a timestamp token takes when it is parsed, in terms of its encoding: its bytes, copies of the
 /// parts that signatures are about, and names and addresses as texts.
 const PARSED_FACTOR: usize = 6;
@@ -55,7 +54,8 @@ pub(crate) struct Raw {
 impl Fetched {
     /// Remembers the bytes of the envelope, if they are few enough.
     pub(crate) fn with_raw(mut self, raw: Raw) -> Self {
-        self.raw = Some(raw).filter(|raw| raw.bytes.len() <= RAW_MOST && self.manifest.len() <= RAW_MOST);
+        self.raw = Some(raw)
+            .filter(|raw| raw.bytes.len() <= SIGNATURE_FILE_MOST && self.manifest.len() <= SIGNATURE_FILE_MOST);
         self
     }
 }

@@ -112,9 +112,9 @@ impl Record {
         let image = Descriptor { media_type, digest, size, artifact_type: None, annotations: BTreeMap::new() };
         let candidate = |listed: Listed| {
             let state = match listed.state {
-                State::Fetched => state(&listed.digest, &image).unwrap_or_else(|| unfetched(not_kept())),
+                State::Fetched => state(&listed.digest, &image).unwrap_or_else(|| unfetched(None, NOT_KEPT.to_owned())),
                 State::Broken(why) => CandidateState::Broken(why.into()),
-                other @ State::Unfetched { .. } => unfetched(other),
+                State::Unfetched { reason, message } => unfetched(Reason::of_gathering(&reason), message),
             };
             Candidate { digest: listed.digest, state }
         };
@@ -127,11 +127,7 @@ fn not_kept() -> State {
     State::Unfetched { reason: Reason::RegistryUnavailable.as_str().to_owned(), message: NOT_KEPT.to_owned() }
 }
 
-fn unfetched(state: State) -> CandidateState {
-    let (reason, message) = match state {
-        State::Unfetched { reason, message } => (Reason::of_gathering(&reason), message),
-        State::Fetched | State::Broken(_) => (None, String::new()),
-    };
+fn unfetched(reason: Option<Reason>, message: String) -> CandidateState {
     let reason = reason.unwrap_or(Reason::RegistryUnavailable);
     CandidateState::Unfetched(GatherError { reason, message, retry_after: None })
 }

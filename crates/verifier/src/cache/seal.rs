@@ -5,6 +5,7 @@
 //! passwords against the names, and damage to an entry, or a move to another name, is found when it is read.
 
 use aws_lc_rs::hmac;
+use sealwatch_registry::lower_hex;
 
 /// Bytes of the key.
 pub(super) const KEY_BYTES: usize = 32;
@@ -30,7 +31,7 @@ impl Seal {
         for field in [b"name".as_slice(), kind.as_bytes()].iter().chain(about) {
             update(&mut hash, field);
         }
-        hex(hash.sign().as_ref())
+        lower_hex(hash.sign().as_ref())
     }
 
     /// The entry of this name with this content, which comes in two parts.
@@ -58,15 +59,6 @@ impl Seal {
 fn update(hash: &mut hmac::Context, field: &[u8]) {
     hash.update(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
     hash.update(field);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! What the writing thread and everybody else share: the folder while it is open, the account, and the counts.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use super::{
     Event, WAITING, WAITING_BYTES,
     files::{Folder, Unusable},
     shelf::Shelf,
-    worker::{Counts, Job},
+    worker::Job,
 };
 
 /// What the writing thread and everybody else share.
@@ -22,7 +22,7 @@ pub(super) struct Shared {
     /// None while it cannot be used.
     pub(super) folder: Mutex<Option<Arc<Folder>>>,
     pub(super) shelf: Mutex<Shelf>,
-    pub(super) counts: Mutex<Counts>,
+    pub(super) counts: Mutex<BTreeMap<Event, u64>>,
     /// How many jobs wait, and how many bytes they hold.
     pub(super) waiting: Mutex<(usize, usize)>,
     /// What was warned of.

@@ -2,7 +2,6 @@
 //! The thread that writes: nobody who verifies waits for a disk.
 
 use std::{
-    collections::HashMap,
     fs, io,
     path::Path,
     sync::{
@@ -286,6 +285,3 @@ fn take_stock(folder: &Folder) -> Shelf {
 fn is_keyed(name: &str) -> bool {
     name.len() == NAME_DIGITS && name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
-
-/// Counts by what happened.
-pub(super) type Counts = HashMap<Event, u64>;

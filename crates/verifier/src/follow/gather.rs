@@ -235,9 +235,7 @@ impl<R: Registry> Verifier<R> {
             (None, Some(tag)) => Target::Tag(tag.to_owned()),
             (None, None) => return Ok(None),
         };
-        let queue = self.hosts.queue(asking.question.repository.registry());
-        let _place = queue.enter().await;
-        match self.registry.resolve(&asking.question.repository, &target, asking.credentials).await {
+        match self.described(&asking.question.repository, &target, asking.credentials).await {
             Ok(descriptor) => Ok(Some(descriptor)),
             Err(RegistryError::NotFound { .. }) => Ok(None),
             Err(error) => Err(GatherError::from(&error)),

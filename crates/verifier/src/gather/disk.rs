@@ -16,9 +16,6 @@ use crate::{
     evidence::{CandidateState, Evidence, ListKey, Subject},
 };
 
-/// The media type of signature manifests that are not described.
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
 impl<R: Registry> Verifier<R> {
     /// What this process or, by its word on disk, an earlier one learnt of an image under these credentials; asks no
     /// registry. It is as old as its `gathered_at` says.
@@ -82,19 +79,8 @@ fn fetch(cache: &EvidenceCache, memory: &Memory, digest: &Digest, image: &Descri
     if u64::try_from(blob.len()) != Ok(parsed.envelope.size) {
         return None;
     }
-    let raw = Raw { manifest_type: type_of(&manifest), envelope: parsed.envelope, bytes: blob };
+    let raw = Raw { manifest_type: parsed.media_type, envelope: parsed.envelope, bytes: blob };
     let fetched = Arc::new(open(manifest, &raw.envelope, &raw.bytes).with_raw(raw));
     memory.keep_signature(digest.clone(), Arc::clone(&fetched));
     Some(fetched)
-}
-
-/// The media type of a signature manifest, for the index of the layout.
-fn type_of(manifest: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        media_type: String,
-    }
-    let typed = serde_json::from_slice::<Typed>(manifest);
-    typed.map_or_else(|_| MANIFEST.to_owned(), |typed| typed.media_type)
 }

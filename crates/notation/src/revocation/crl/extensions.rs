@@ -8,7 +8,7 @@ use const_oid::db::rfc5280;
 use der::asn1::UintRef;
 use der::{Decode, Tag};
 
-use crate::asn1::{Elements, context, dotted, primitive};
+use crate::asn1::{Elements, check_elements, context, dotted, primitive};
 use crate::certificate::{
     Certificate, DistributionPoint, MAX_POINTS, parse_distribution_points, parse_extension, parse_point_name,
 };
@@ -82,7 +82,8 @@ impl ListExtensions {
         } else if is(rfc5280::ID_CE_FRESHEST_CRL) {
             self.freshest = Some(parse_distribution_points(value).map_err(malformed("freshestCRL"))?);
         } else if is(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER) {
-            check_authority_key_identifier(value).map_err(malformed("authorityKeyIdentifier"))?;
+            // Nobody needs it, but Go reads it.
+            check_elements(value).map_err(malformed("authorityKeyIdentifier"))?;
         }
         // RV-18: only these two may be critical.
         let processed = is(rfc5280::ID_CE_DELTA_CRL_INDICATOR) || is(rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT);
@@ -160,15 +161,6 @@ impl IssuingPoint {
         fields.finish()?;
         Ok(Self { names, is_for_users, is_for_cas, has_some_reasons, is_indirect, is_for_attributes })
     }
-}
-
-/// Nobody needs it, but Go reads it.
-fn check_authority_key_identifier(value: &[u8]) -> der::Result<()> {
-    let mut fields = Elements::of_sequence(value)?;
-    while !fields.is_empty() {
-        fields.any()?;
-    }
-    Ok(())
 }
 
 fn parse_flag(fields: &mut Elements<'_>, number: u32) -> der::Result<bool> {

@@ -72,9 +72,9 @@ fn what_is_hostile_in_size_pushes_out_what_was_not_used_and_never_exceeds_the_bo
 
 #[test]
 fn bytes_of_hostile_envelopes_are_not_remembered_for_the_disk() {
-    assert!(fetched(10, Some(RAW_MOST), Err(0)).raw.is_some());
-    assert!(fetched(10, Some(RAW_MOST + 1), Err(0)).raw.is_none());
-    assert!(fetched(RAW_MOST + 1, Some(10), Err(0)).raw.is_none());
+    assert!(fetched(10, Some(SIGNATURE_FILE_MOST), Err(0)).raw.is_some());
+    assert!(fetched(10, Some(SIGNATURE_FILE_MOST + 1), Err(0)).raw.is_none());
+    assert!(fetched(SIGNATURE_FILE_MOST + 1, Some(10), Err(0)).raw.is_none());
 }
 
 #[test]
