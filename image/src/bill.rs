@@ -143,16 +143,6 @@ impl Bill {
         all
     }
 
-    /// How many crates there are.
-    pub fn len(&self) -> usize {
-        self.crates.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.crates.is_empty()
-    }
-
     fn program(&self) -> Option<&(String, String)> {
         self.crates.keys().find(|(name, _)| name == PROGRAM)
     }

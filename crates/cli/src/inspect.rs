@@ -15,7 +15,7 @@ use sealwatch_verifier::notation::{ARTIFACT_TYPE, Envelope, EnvelopeDetails};
 
 use self::report::{Broken, ImageReport, Looked};
 use crate::{
-    args::{InspectArguments, LogFormat, TextFormat},
+    args::{InspectArguments, LogFormat},
     log, output,
     source::Source,
     terminal,
@@ -58,15 +58,8 @@ pub(crate) async fn run(arguments: InspectArguments) -> ExitCode {
         Ok(reports) => reports,
         Err(why) => return terminal::usage(&why),
     };
-    let text = match arguments.output {
-        TextFormat::Text => Ok(reports.iter().map(text::draw).collect()),
-        TextFormat::Json => output::json(&reports),
-        TextFormat::Yaml => output::yaml(&reports),
-    };
-    match text {
-        Ok(text) => terminal::answer(&text, ExitCode::from(exit_code(&reports))),
-        Err(why) => terminal::usage(&why),
-    }
+    let text = || reports.iter().map(text::draw).collect();
+    output::answer(arguments.output, &reports, text, exit_code(&reports))
 }
 
 async fn reports(arguments: &InspectArguments) -> Result<Vec<ImageReport>, String> {

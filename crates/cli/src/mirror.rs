@@ -19,7 +19,7 @@ use self::{
     signature::Signature,
 };
 use crate::{
-    args::{LogFormat, MirrorArguments, TextFormat},
+    args::{LogFormat, MirrorArguments},
     inspect::report::failure,
     log, output, terminal,
 };
@@ -77,16 +77,8 @@ pub(crate) async fn run(arguments: MirrorArguments) -> ExitCode {
             return ExitCode::from(EXIT_UNKNOWN);
         }
     };
-    let text = match arguments.output {
-        TextFormat::Text => Ok(answer.draw()),
-        TextFormat::Json => output::json(&answer),
-        TextFormat::Yaml => output::yaml(&answer),
-    };
     let code = if answer.signatures.is_empty() { EXIT_NONE } else { 0 };
-    match text {
-        Ok(text) => terminal::answer(&text, ExitCode::from(code)),
-        Err(why) => terminal::usage(&why),
-    }
+    output::answer(arguments.output, &answer, || answer.draw(), code)
 }
 
 async fn answer(arguments: &MirrorArguments) -> Result<Answer, Failure> {

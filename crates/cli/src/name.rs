@@ -16,12 +16,16 @@ const BY_KUBECTL: &str = "kubectl sealwatch";
 
 /// The command line under the name by which the program was started.
 pub(crate) fn command() -> Command {
-    let file = std::env::args_os().next().unwrap_or_default();
-    named(is_plugin(Path::new(&file)))
+    named(is_by_kubectl())
 }
 
-/// Whether kubectl started it.
-pub(crate) fn is_plugin(file: &Path) -> bool {
+/// Whether kubectl started this process.
+fn is_by_kubectl() -> bool {
+    is_plugin(Path::new(&std::env::args_os().next().unwrap_or_default()))
+}
+
+/// Whether kubectl finds a plugin by this file.
+fn is_plugin(file: &Path) -> bool {
     file.file_stem().is_some_and(|name| name == PLUGIN)
 }
 
@@ -53,8 +57,7 @@ fn called(line: &str) -> String {
 
 /// The name to complete: a plugin is completed under its file's name.
 pub(crate) fn to_complete() -> &'static str {
-    let file = std::env::args_os().next().unwrap_or_default();
-    if is_plugin(Path::new(&file)) { PLUGIN } else { OWN }
+    if is_by_kubectl() { PLUGIN } else { OWN }
 }
 
 #[cfg(test)]

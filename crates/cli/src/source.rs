@@ -39,8 +39,13 @@ impl Source {
             return Ok(Self { place: Place::Layout(layout), found: Found::default() });
         }
         let hosts: Vec<String> = images.map(|image| image.repository().registry().to_owned()).collect();
-        let options = options(&arguments.asking, &hosts)?;
-        let found = credentials::find(&arguments.asking, &hosts).await?;
+        Self::of_registries(&arguments.asking, &hosts).await
+    }
+
+    /// These registries, with the credentials that docker and podman have for them.
+    pub(crate) async fn of_registries(asking: &AskingArguments, hosts: &[String]) -> Result<Self, String> {
+        let options = options(asking, hosts)?;
+        let found = credentials::find(asking, hosts).await?;
         let registry = HttpRegistry::new(options).map_err(|error| error.to_string())?;
         Ok(Self { place: Place::Http(registry), found })
     }

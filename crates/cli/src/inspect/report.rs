@@ -5,15 +5,12 @@
 use jiff::Timestamp;
 use sealwatch_api::text::clip;
 use sealwatch_registry::{Descriptor, Error, Reference};
-use sealwatch_verifier::notation::{Certificate, ClaimedTimestamp, SignatureAlgorithm};
+use sealwatch_verifier::notation::{ClaimedTimestamp, SignatureAlgorithm};
 use serde::Serialize;
 
 use super::{Inspected, Intact, Signature, is_about};
+use crate::output::{CertificateReport, IMAGE_MOST, TEXT_MOST};
 
-/// The longest text from a registry or signer, in bytes.
-pub(super) const TEXT_MOST: usize = 512;
-/// The longest name of an image: any legal one fits.
-pub(super) const IMAGE_MOST: usize = 1024;
 /// How many attributes of a kind are shown.
 const ATTRIBUTES_MOST: usize = 64;
 
@@ -137,17 +134,6 @@ pub(super) enum TimestampReport {
     Unsound {
         error: String,
     },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct CertificateReport {
-    pub(super) subject: String,
-    pub(super) issuer: String,
-    /// The thumbprint, in small hexadecimal digits.
-    pub(super) sha256: String,
-    pub(super) not_before: String,
-    pub(super) not_after: String,
 }
 
 #[derive(Serialize)]
@@ -302,18 +288,6 @@ impl From<Result<ClaimedTimestamp, String>> for TimestampReport {
                 certificates: claimed.certificates.iter().map(CertificateReport::from).collect(),
             },
             Err(why) => Self::Unsound { error: text(&why) },
-        }
-    }
-}
-
-impl From<&Certificate> for CertificateReport {
-    fn from(certificate: &Certificate) -> Self {
-        Self {
-            subject: text(certificate.subject()),
-            issuer: text(certificate.issuer()),
-            sha256: certificate.sha256().to_owned(),
-            not_before: certificate.not_before().to_string(),
-            not_after: certificate.not_after().to_string(),
         }
     }
 }

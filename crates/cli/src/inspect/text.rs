@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The answer for people: a tree, in the order in which `notation inspect` draws it.
 
-use super::report::{Attribute, CertificateReport, ImageReport, IntactReport, Looked, Read, TimestampReport};
+use super::report::{Attribute, ImageReport, IntactReport, Looked, Read, TimestampReport};
+use crate::output::CertificateReport;
 use crate::tree::Node;
 
 /// One image and its signatures. All texts of a report are fit for a terminal.

@@ -23,7 +23,12 @@ const INDEX: &str = "index.json";
 /// A layout that is added to, or one that is made.
 pub(super) struct LayoutWriter {
     folder: PathBuf,
-    new: Option<WholeFolder>,
+    state: State,
+}
+
+enum State {
+    There(LayoutRegistry),
+    New(WholeFolder),
 }
 
 impl LayoutWriter {
@@ -32,24 +37,30 @@ impl LayoutWriter {
     pub(super) fn open(folder: &Path) -> Result<Self, String> {
         let at = |why: String| format!("DST {}: {why}", shown(folder));
         if folder.join(MARKER).exists() {
-            source::layout(folder).map_err(at)?;
-            return Ok(Self { folder: folder.to_owned(), new: None });
+            let there = source::layout(folder).map_err(at)?;
+            return Ok(Self { folder: folder.to_owned(), state: State::There(there) });
         }
         let new = WholeFolder::begin(folder).map_err(at)?;
         new.write(Path::new(MARKER), VERSION.as_bytes()).map_err(at)?;
         let index =
             json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []});
         new.write(Path::new(INDEX), index.to_string().as_bytes()).map_err(at)?;
-        Ok(Self { folder: folder.to_owned(), new: Some(new) })
+        Ok(Self { folder: folder.to_owned(), state: State::New(new) })
     }
 
     /// What reads it, if it is there already.
-    pub(super) fn reader(&self) -> Option<LayoutRegistry> {
-        if self.new.is_some() { None } else { LayoutRegistry::open(&self.folder).ok() }
+    pub(super) fn reader(&self) -> Option<&LayoutRegistry> {
+        match &self.state {
+            State::There(layout) => Some(layout),
+            State::New(_) => None,
+        }
     }
 
     fn root(&self) -> &Path {
-        self.new.as_ref().map_or(&self.folder, WholeFolder::path)
+        match &self.state {
+            State::There(_) => &self.folder,
+            State::New(new) => new.path(),
+        }
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -101,9 +112,9 @@ impl LayoutWriter {
             }
         }
         self.put(&path, index.to_string().as_bytes())?;
-        match self.new {
-            Some(new) => new.publish().map_err(|why| format!("DST {}: {why}", shown(&self.folder))),
-            None => Ok(()),
+        match self.state {
+            State::New(new) => new.publish().map_err(|why| format!("DST {}: {why}", shown(&self.folder))),
+            State::There(_) => Ok(()),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use sealwatch_api::text::clip;
 use sealwatch_registry::{
-    Credentials, Descriptor, Digest, HttpRegistry, LayoutRegistry, Pusher, Reference, Registry as _, Repository,
+    Credentials, Descriptor, Digest, LayoutRegistry, Pusher, Reference, Registry as _, Repository,
 };
 use sealwatch_verifier::notation::ARTIFACT_TYPE;
 
@@ -20,7 +20,7 @@ use crate::{
     args::AskingArguments,
     credentials::{self, Found},
     inspect::report::failure,
-    source::{self, Place},
+    source::{self, Place, Source},
 };
 
 /// What stands before the folder of an OCI image layout.
@@ -93,11 +93,9 @@ impl From {
                 Ok(Self { place, repository, found: Found::default() })
             }
             End::Registry(repository) => {
-                let hosts = [repository.registry().to_owned()];
-                let options = source::options(asking, &hosts)?;
-                let found = credentials::find(asking, &hosts).await?;
-                let registry = HttpRegistry::new(options).map_err(|error| error.to_string())?;
-                Ok(Self { place: Place::Http(registry), repository: repository.clone(), found })
+                let Source { place, found } =
+                    Source::of_registries(asking, &[repository.registry().to_owned()]).await?;
+                Ok(Self { place, repository: repository.clone(), found })
             }
         }
     }
@@ -138,7 +136,7 @@ impl To {
                 listed.map_err(|error| failure(&error, || advice.clone()))?
             }
             Self::Layout(layout) => match layout.reader() {
-                Some(reader) => signatures(&reader, image).await?,
+                Some(reader) => signatures(reader, image).await?,
                 None => Vec::new(),
             },
         };

@@ -42,17 +42,17 @@ fn export(arguments: &ExportArguments) -> Result<Vec<String>, String> {
     let text = kubernetes_text(&bytes).map_err(at)?;
     let text = text.ok_or_else(|| at("is a trustpolicy.json already; export takes a TrustPolicy".to_owned()))?;
     let manifest = Manifest::parse(text).map_err(at)?;
-    let spec = manifest.policy.spec.clone();
+    let spec = &manifest.policy.spec;
     let policy = Policy::from_manifest(&manifest, arguments.file.display().to_string()).map_err(at)?;
     let stores = stores(&policy).map_err(at)?;
     let to = |why: String| format!("--to {}: {why}", arguments.to.display());
     let folder = WholeFolder::begin(&arguments.to).map_err(to)?;
-    folder.write(Path::new("trustpolicy.json"), output::json(&statements(&spec)?)?.as_bytes()).map_err(to)?;
+    folder.write(Path::new("trustpolicy.json"), output::json(&statements(spec)?)?.as_bytes()).map_err(to)?;
     for (path, certificates) in &stores {
         folder.write(path, pem::encode(std::slice::from_ref(certificates)).as_bytes()).map_err(to)?;
     }
     folder.publish().map_err(to)?;
-    Ok(left_out(&spec)
+    Ok(left_out(spec)
         .into_iter()
         .map(|field| at(format!("spec.{field} has no place in Notation and is left out")))
         .collect())

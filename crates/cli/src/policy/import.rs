@@ -80,7 +80,7 @@ fn named_stores(configuration: &Configuration) -> Vec<TrustStoreRef> {
 /// One store, all of whose rules hold.
 fn store(root: &Path, reference: &TrustStoreRef) -> Result<Store, String> {
     let at = |why: String| format!("trust store {reference}: {why}");
-    let files = read_files(root, reference).map_err(at)?;
+    let files = read_files(root, reference).map_err(|why| at(why.to_string()))?;
     let all = files.iter().flat_map(|(_, certificates)| certificates.clone()).collect();
     TrustStore::new(reference.clone(), all).map_err(|error| at(error.to_string()))?;
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -3,17 +3,20 @@
 
 mod rules;
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use jiff::Timestamp;
 use sealwatch_registry::Reference;
-use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStore, TrustStores};
+use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStores};
 use serde::Serialize;
 
 use self::rules::{Finding, InUse, Look};
 use super::configuration::{Configuration, Files};
 use crate::{
-    args::{LintArguments, LogFormat, TextFormat},
+    args::{LintArguments, LogFormat},
     inspect::{self, is_about, report::failure},
     log, output,
     source::Source,
@@ -21,7 +24,7 @@ use crate::{
     verify::{
         parse,
         policy_file::{Policy, kubernetes_text},
-        trust_store::{read_files, stores_in},
+        trust_store::{self, StoreError, stores_in},
     },
 };
 
@@ -54,16 +57,11 @@ pub(super) async fn run(arguments: LintArguments) -> ExitCode {
         (true, false) => EXIT_UNKNOWN,
         (true, true) => 0,
     };
-    let text = match arguments.output {
-        TextFormat::Text if answer.findings.is_empty() => Ok("No finding\n".to_owned()),
-        TextFormat::Text => Ok(answer.findings.iter().map(Finding::draw).collect()),
-        TextFormat::Json => output::json(&answer),
-        TextFormat::Yaml => output::yaml(&answer),
+    let text = || match answer.findings.as_slice() {
+        [] => "No finding\n".to_owned(),
+        findings => findings.iter().map(Finding::draw).collect(),
     };
-    match text {
-        Ok(text) => terminal::answer(&text, ExitCode::from(code)),
-        Err(why) => terminal::usage(&why),
-    }
+    output::answer(arguments.output, &answer, text, code)
 }
 
 async fn answer(arguments: &LintArguments) -> Result<Answer, String> {
@@ -89,20 +87,16 @@ fn read(arguments: &LintArguments) -> Result<(TrustPolicyDocument, TrustStores),
     let mut stores = TrustStores::new();
     let named = configuration.document.statements().iter().flat_map(Statement::trust_stores).cloned();
     let found = configuration.stores.iter().flat_map(|root| stores_in(root));
-    for reference in named.chain(found) {
+    for reference in named.chain(found).collect::<BTreeSet<_>>() {
         let Some(root) = &configuration.stores else {
             let needs = "needs --trust-store DIR, the folder truststore/x509 of notation's configuration";
             return Err(at(needs.to_owned()));
         };
-        let certificates =
-            read_files(root, &reference).map(|files| files.into_iter().flat_map(|(_, read)| read).collect());
-        let store =
-            certificates.and_then(|all| TrustStore::new(reference.clone(), all).map_err(|error| error.to_string()));
-        match store {
+        match trust_store::read(root, &reference) {
             Ok(store) => stores.insert(store),
             // A key in the wrong place is more than a finding.
-            Err(why) if why.contains("private key") => return Err(format!("trust store {reference}: {why}")),
-            Err(why) => stores.insert_unavailable(reference, why),
+            Err(why @ StoreError::PrivateKey(_)) => return Err(format!("trust store {reference}: {why}")),
+            Err(why) => stores.insert_unavailable(reference, why.to_string()),
         }
     }
     Ok((configuration.document, stores))

@@ -8,12 +8,10 @@ use sealwatch_verifier::Verdict;
 
 use self::report::Report;
 use super::Answer;
-use crate::args::OutputFormat;
-
-/// The longest text from a registry or certificate on one line, in bytes.
-const TEXT_MOST: usize = 512;
-/// The longest name of an image: any legal one fits.
-const IMAGE_MOST: usize = 1024;
+use crate::{
+    args::OutputFormat,
+    output::{IMAGE_MOST, TEXT_MOST, json, yaml},
+};
 
 /// The answers in one of the formats.
 ///
@@ -24,11 +22,8 @@ pub(super) fn render(answers: &[Answer], format: OutputFormat) -> Result<String,
     match format {
         OutputFormat::Text => Ok(answers.iter().map(sentence).collect()),
         OutputFormat::Table => Ok(table(answers)),
-        OutputFormat::Json => {
-            let text = serde_json::to_string_pretty(&reports()).map_err(|error| format!("JSON: {error}"))?;
-            Ok(text + "\n")
-        }
-        OutputFormat::Yaml => serde_saphyr::to_string(&reports()).map_err(|error| format!("YAML: {error}")),
+        OutputFormat::Json => json(&reports()),
+        OutputFormat::Yaml => yaml(&reports()),
     }
 }
 

@@ -14,11 +14,28 @@ use sealwatch_verifier::notation::{
 use crate::registries::read_bounded;
 
 /// The largest certificate file that is read, in bytes.
-pub(crate) const FILE_MOST: u64 = 1024 * 1024;
+const FILE_MOST: u64 = 1024 * 1024;
 /// How many stores of a type are looked for.
 const STORES_MOST: usize = 1000;
 /// How many files a trust store may have: as many as it may have certificates.
 const FILES_MOST: usize = sealwatch_verifier::notation::MAX_CERTIFICATES_PER_STORE;
+
+/// Why a trust store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// A file of it is a private key.
+    #[error("{0}: is a private key; a trust store is for certificates alone, so take the key out of it")]
+    PrivateKey(String),
+    /// Anything else, in a sentence that names the place.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for StoreError {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
 
 /// The trust stores that the document names. One that cannot be read is unavailable, and why is kept with it.
 pub(crate) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result<TrustStores, String> {
@@ -30,7 +47,7 @@ pub(crate) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result
     for reference in document.statements().iter().flat_map(Statement::trust_stores) {
         match read(root, reference) {
             Ok(store) => stores.insert(store),
-            Err(why) => stores.insert_unavailable(reference.clone(), why),
+            Err(why) => stores.insert_unavailable(reference.clone(), why.to_string()),
         }
     }
     Ok(stores)
@@ -38,22 +55,22 @@ pub(crate) fn from_folder(root: &Path, document: &TrustPolicyDocument) -> Result
 
 /// One store: a real folder of regular files, each of which must be certificates. As in Notation, one file that does
 /// not fit spoils the store, whatever the file's name.
-fn read(root: &Path, reference: &TrustStoreRef) -> Result<TrustStore, String> {
+pub(crate) fn read(root: &Path, reference: &TrustStoreRef) -> Result<TrustStore, StoreError> {
     let certificates = read_files(root, reference)?.into_iter().flat_map(|(_, certificates)| certificates).collect();
     let at = |error| format!("{}: {error}", folder_of(root, reference).display());
-    TrustStore::new(reference.clone(), certificates).map_err(at)
+    Ok(TrustStore::new(reference.clone(), certificates).map_err(at)?)
 }
 
 /// The certificates of a store by their files, in the order of the files' names.
-pub(crate) fn read_files(root: &Path, reference: &TrustStoreRef) -> Result<Vec<(PathBuf, Vec<Certificate>)>, String> {
+pub(crate) fn read_files(
+    root: &Path,
+    reference: &TrustStoreRef,
+) -> Result<Vec<(PathBuf, Vec<Certificate>)>, StoreError> {
     // Legal names (TS-1) that would lead out of the folder.
     if matches!(reference.name(), "." | "..") {
-        return Err(format!("the name {:?} is no folder of its own", reference.name()));
+        return Err(format!("the name {:?} is no folder of its own", reference.name()).into());
     }
-    let read = |file: PathBuf| match certificates_of(&file) {
-        Ok(certificates) => Ok((file, certificates)),
-        Err(why) => Err(format!("{}: {why}", file.display())),
-    };
+    let read = |file: PathBuf| certificates_of(&file).map(|certificates| (file, certificates));
     files(&folder_of(root, reference))?.into_iter().map(read).collect()
 }
 
@@ -75,7 +92,7 @@ fn folder_of(root: &Path, reference: &TrustStoreRef) -> PathBuf {
 }
 
 /// The files of a store in the order of their names: TS-2 (a folder, no link) and TS-3 (regular files only).
-pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let at = |why: &dyn std::fmt::Display| format!("{}: {why}", folder.display());
     let metadata = fs::symlink_metadata(folder).map_err(|error| at(&error))?;
     if metadata.is_symlink() {
@@ -109,12 +126,13 @@ fn regular(entry: &DirEntry) -> Result<PathBuf, String> {
 }
 
 /// TS-4: PEM or DER, whatever the file is called.
-fn certificates_of(file: &Path) -> Result<Vec<Certificate>, String> {
-    let bytes = read_bounded(file, FILE_MOST)?;
+fn certificates_of(file: &Path) -> Result<Vec<Certificate>, StoreError> {
+    let at = |why: String| format!("{}: {why}", file.display());
+    let bytes = read_bounded(file, FILE_MOST).map_err(at)?;
     if is_private_key(&bytes) {
-        return Err("is a private key; a trust store is for certificates alone, so take the key out of it".to_owned());
+        return Err(StoreError::PrivateKey(file.display().to_string()));
     }
-    parse_certificates(&bytes).map_err(|error| error.to_string())
+    Ok(parse_certificates(&bytes).map_err(|error| at(error.to_string()))?)
 }
 
 /// Whether a file holds a private key, in PEM or in DER (PKCS #8, PKCS #1, SEC 1: a sequence that begins with a version,
@@ -144,7 +162,8 @@ mod tests {
     use super::*;
 
     fn store(folder: &TempDir, reference: &str) -> Result<usize, String> {
-        read(folder.path(), &reference.parse().unwrap()).map(|store| store.certificates().len())
+        let read = read(folder.path(), &reference.parse().unwrap()).map_err(|why| why.to_string());
+        read.map(|store| store.certificates().len())
     }
 
     /// A folder with the store `ca:good`, of one root.

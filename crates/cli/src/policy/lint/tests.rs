@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use sealwatch_verifier::notation::{Certificate, parse_certificates};
+use sealwatch_verifier::notation::{Certificate, TrustStore, parse_certificates};
 use serde_json::{Value, json};
 
 use super::*;

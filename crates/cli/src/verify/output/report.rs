@@ -2,14 +2,13 @@
 //! The answer for programs, in the words of the API's `ImageVerification`.
 
 use sealwatch_api::text::clip;
-use sealwatch_verifier::{
-    SignatureEvidence,
-    notation::{self, Certificate},
-};
+use sealwatch_verifier::{SignatureEvidence, notation};
 use serde::Serialize;
 
-use super::{IMAGE_MOST, TEXT_MOST};
-use crate::verify::Answer;
+use crate::{
+    output::{CertificateReport, IMAGE_MOST, TEXT_MOST},
+    verify::Answer,
+};
 
 /// Everything about one image.
 #[derive(Serialize)]
@@ -87,16 +86,6 @@ struct TimestampReport {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CertificateReport {
-    subject: String,
-    issuer: String,
-    sha256: String,
-    not_before: String,
-    not_after: String,
-}
-
-#[derive(Serialize)]
 struct AnchorReport {
     store: String,
     subject: String,
@@ -129,18 +118,6 @@ impl From<&notation::Check> for CheckReport {
             action: check.action.to_string(),
             result: check.result.to_string(),
             message: clip(&check.message, TEXT_MOST),
-        }
-    }
-}
-
-impl From<&Certificate> for CertificateReport {
-    fn from(certificate: &Certificate) -> Self {
-        Self {
-            subject: clip(certificate.subject(), TEXT_MOST),
-            issuer: clip(certificate.issuer(), TEXT_MOST),
-            sha256: certificate.sha256().to_owned(),
-            not_before: certificate.not_before().to_string(),
-            not_after: certificate.not_after().to_string(),
         }
     }
 }
