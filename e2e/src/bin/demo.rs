@@ -14,15 +14,16 @@ use sealwatch_e2e::scene::{self, Images, PRODUCTS, Pki, Signed};
 use sealwatch_e2e::stage::{self, ACCOUNT, Seen, Stage};
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::{
-    self, Cluster, Format, Notation, OperatorProcess, Options, Registry, Request, Result, SignOptions,
+    self, Format, Notation, OperatorProcess, Options, Registry, Request, Result, SignOptions,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// Where the demo plays.
 const NAMESPACE: &str = "azure-iot-operations";
 /// The trust policy's name.
 const POLICY: &str = "microsoft";
+/// How long the operator has for its end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,51 +37,72 @@ async fn main() -> ExitCode {
 }
 
 async fn demo() -> Result<()> {
-    let began = Instant::now();
-    let folder = tempfile::Builder::new().prefix("sealwatch-demo-").tempdir()?;
-    let caption = |text: &str| println!("\n\x1b[1m{:>5.1}s  {text}\x1b[0m", began.elapsed().as_secs_f64());
-
-    caption("A control plane (etcd, kube-apiserver, kube-controller-manager) and a registry start");
-    // One of its own: this operator watches every namespace, those of tests too.
-    let name = std::env::var_os("SEALWATCH_E2E_KUBECONFIG").is_none().then(|| "demo".to_owned());
-    let cluster = testenv::cluster_with(Options { name, ..Options::default() }).await?;
-    let registry = Registry::olareg().await?;
-    let notation = Notation::new(&folder.path().join("notation")).await?;
-    println!("       API server {}, registry {}", cluster.api_server_url(), registry.host());
-
-    caption("Eight images are pushed and signed with `notation`");
-    let pki = Pki::new(KeyKind::Rsa2048)?;
-    let images = Images::push(&registry, &notation, &pki, &Signed::ALL, true).await?;
-    for signed in Signed::ALL {
-        println!("       {:<40} {}", signed.repository(), signed.caption());
+    let mut demo = Demo::set().await?;
+    caption(demo.began, "The CRDs and the operator's RBAC are applied, and the operator starts under them");
+    let mut operator = demo.operator().await?;
+    let mut outcome = demo.play(&operator).await;
+    let mut ended = operator.terminate(PATIENCE).await;
+    if outcome.is_ok() && ended.is_ok() {
+        demo.registry.stop();
+        let text = "The registry goes, the verdicts are deleted; the operator starts again, with its evidence on disk";
+        caption(demo.began, text);
+        demo.stage.kubectl(&["delete", "iv", "--all"]).await?;
+        operator = demo.operator().await?;
+        outcome = demo.play_without_registry().await;
+        ended = operator.terminate(PATIENCE).await;
     }
-
-    caption("The CRDs and the operator's RBAC are applied, and the operator starts under them");
-    let demo = Demo::set(cluster, folder).await?;
-    let mut operator = demo.stage.operator_for(None, ACCOUNT, &[&registry], &[]).await?;
-    let outcome = demo.play(&registry, &notation, &pki, &images, &operator, &caption).await;
     if outcome.is_err() {
         let log = operator.log();
         let last = log.lines().count().saturating_sub(40);
         println!("\nThe end of the operator's log:");
         log.lines().skip(last).for_each(|line| println!("{line}"));
     }
-    let ended = operator.terminate(Duration::from_secs(20)).await;
     demo.clear().await?;
     outcome?;
-    caption(&format!("The operator ended on SIGTERM with {}; nothing is left running", ended?));
+    caption(demo.began, &format!("The operator ended on SIGTERM with {}; nothing is left running", ended?));
     Ok(())
+}
+
+fn caption(began: Instant, text: &str) {
+    println!("\n\x1b[1m{:>5.1}s  {text}\x1b[0m", began.elapsed().as_secs_f64());
 }
 
 /// The demo on its stage.
 struct Demo {
+    began: Instant,
     stage: Stage,
+    registry: Registry,
+    notation: Notation,
+    pki: Pki,
+    images: Images,
 }
 
 impl Demo {
-    async fn set(cluster: Cluster, folder: TempDir) -> Result<Self> {
+    async fn set() -> Result<Self> {
+        let began = Instant::now();
+        let folder = tempfile::Builder::new().prefix("sealwatch-demo-").tempdir()?;
+        caption(began, "A control plane (etcd, kube-apiserver, kube-controller-manager) and a registry start");
+        // One of its own: this operator watches every namespace, those of tests too.
+        let name = std::env::var_os("SEALWATCH_E2E_KUBECONFIG").is_none().then(|| "demo".to_owned());
+        let cluster = testenv::cluster_with(Options { name, ..Options::default() }).await?;
+        let registry = Registry::olareg().await?;
+        println!("       API server {}, registry {}", cluster.api_server_url(), registry.host());
+
+        caption(began, "Eight images are pushed and signed with `notation`");
+        let notation = Notation::new(&folder.path().join("notation")).await?;
+        let pki = Pki::new(KeyKind::Rsa2048)?;
+        let images = Images::push(&registry, &notation, &pki, &Signed::ALL, true).await?;
+        for signed in Signed::ALL {
+            println!("       {:<40} {}", signed.repository(), signed.caption());
+        }
         stage::install(&cluster).await?;
-        Ok(Self { stage: Stage { cluster, namespace: NAMESPACE.to_owned(), folder } })
+        let stage = Stage { cluster, namespace: NAMESPACE.to_owned(), folder };
+        Ok(Self { began, stage, registry, notation, pki, images })
+    }
+
+    async fn operator(&self) -> Result<OperatorProcess> {
+        let cache = self.stage.folder.path().join("cache").display().to_string();
+        self.stage.operator_for(None, ACCOUNT, &[&self.registry], &["--cache-dir", &cache]).await
     }
 
     async fn apply(&self, object: &Value) -> Result<()> {
@@ -88,24 +110,27 @@ impl Demo {
         Ok(())
     }
 
-    async fn play(
-        &self,
-        registry: &Registry,
-        notation: &Notation,
-        pki: &Pki,
-        images: &Images,
-        operator: &OperatorProcess,
-        caption: &impl Fn(&str),
-    ) -> Result<()> {
-        registry.clear_access_log();
-        caption(&format!("Namespace {NAMESPACE} with a pod for each image (statuses as a kubelet writes them)"));
+    async fn play(&self, operator: &OperatorProcess) -> Result<()> {
+        self.first_look().await?;
+        self.edit_the_policy().await?;
+        self.ask_for_a_fresh_look().await?;
+        let mebibytes = operator.resident_bytes()? / 1024 / 1024;
+        let build = if std::env::var_os("SEALWATCH_BIN").is_some() { "" } else { " (debug build)" };
+        println!("       the operator's resident memory is {mebibytes} MiB{build}");
+        Ok(())
+    }
+
+    async fn first_look(&self) -> Result<()> {
+        self.registry.clear_access_log();
+        let text = format!("Namespace {NAMESPACE} with a pod for each image (statuses as a kubelet writes them)");
+        caption(self.began, &text);
         self.create_namespace().await?;
-        for (signed, image) in images.iter() {
+        for (signed, image) in self.images.iter() {
             self.stage.run_pod(&format!("{}-0", signed.short()), image).await?;
         }
 
-        caption("The seed's trust policy is applied, with its root certificate in a ConfigMap");
-        self.apply(&scene::roots(pki.root.certificate_pem())).await?;
+        caption(self.began, "The seed's trust policy is applied, with its root certificate in a ConfigMap");
+        self.apply(&scene::roots(self.pki.root.certificate_pem())).await?;
         self.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
         self.wait("a verdict for every image", |seen| {
             settled(seen) && Signed::ALL.iter().all(|signed| seen.reason(signed.short()) == signed.expected())
@@ -113,10 +138,13 @@ impl Demo {
         .await?;
         self.show("kubectl get tp,iv").await?;
         self.why().await?;
-        tell_requests("first verification", &registry.access_log());
+        tell_requests("first verification", &self.registry.access_log());
+        Ok(())
+    }
 
-        registry.clear_access_log();
-        caption("The second identity is removed from the policy: every image is judged again");
+    async fn edit_the_policy(&self) -> Result<()> {
+        self.registry.clear_access_log();
+        caption(self.began, "The second identity is removed from the policy: every image is judged again");
         let mut document = scene::seed_document();
         let identities = &mut document["trustPolicies"][0]["trustedIdentities"];
         *identities = json!([format!("x509.subject: {}", scene::OPERATIONS)]);
@@ -128,12 +156,16 @@ impl Demo {
         .await?;
         self.show("kubectl get tp,iv").await?;
         println!("       {PRODUCTS} is trusted no more");
-        tell_requests("judging again", &registry.access_log());
+        tell_requests("judging again", &self.registry.access_log());
+        Ok(())
+    }
 
-        caption("The unsigned image is signed, and sealwatch.dev/requestedAt asks for a fresh look");
-        let unsigned = images.of(Signed::Not)?;
-        notation.sign(&unsigned.by_digest(), &pki.operations, &SignOptions::format(Format::Cose)).await?;
-        registry.clear_access_log();
+    async fn ask_for_a_fresh_look(&self) -> Result<()> {
+        caption(self.began, "The unsigned image is signed, and sealwatch.dev/requestedAt asks for a fresh look");
+        let unsigned = self.images.of(Signed::Not)?;
+        let options = SignOptions::format(Format::Cose);
+        self.notation.sign(&unsigned.by_digest(), &self.pki.operations, &options).await?;
+        self.registry.clear_access_log();
         let request = format!("sealwatch.dev/requestedAt={}", jiff::Timestamp::now());
         self.stage.kubectl(&["annotate", "tp", POLICY, &request, "--overwrite"]).await?;
         self.wait("the verdict on the image that is signed now", |seen| {
@@ -144,11 +176,28 @@ impl Demo {
         })
         .await?;
         self.show("kubectl get tp,iv").await?;
-        tell_requests("a pass that was asked for", &registry.access_log());
-        let mebibytes = operator.resident_bytes()? / 1024 / 1024;
-        let build = if std::env::var_os("SEALWATCH_BIN").is_some() { "" } else { " (debug build)" };
-        println!("       the operator's resident memory is {mebibytes} MiB{build}");
+        tell_requests("a pass that was asked for", &self.registry.access_log());
         Ok(())
+    }
+
+    /// Every verdict stands, by evidence and not by what a status said: there is none left.
+    async fn play_without_registry(&self) -> Result<()> {
+        let mut expected: Vec<_> = Signed::ALL.iter().map(|signed| (signed.short(), signed.expected())).collect();
+        for (short, reason) in &mut expected {
+            if *short == Signed::Not.short() {
+                *reason = "SignatureValid";
+            } else if *short == Signed::BySecondIdentity.short() {
+                *reason = "UntrustedIdentity";
+            }
+        }
+        self.wait("the same verdicts, each said to be kept", |seen| {
+            let is_kept = |(short, reason): &(&str, &str)| {
+                seen.reason(short) == *reason && seen.image_condition(short, "Ready") == "False/RegistryUnavailable"
+            };
+            settled(seen) && expected.iter().all(is_kept)
+        })
+        .await?;
+        self.show("kubectl get tp,iv").await
     }
 
     async fn create_namespace(&self) -> Result<()> {
