@@ -120,12 +120,13 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,metrics,conformance,attacks,install}.md, fixtures
+# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,metrics,conformance,attacks,install,limits}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
     cargo run --quiet --locked -p sealwatch-api --example crds charts/sealwatch/files/crds
     dev/values-table charts/sealwatch/values.yaml docs/install.md
+    dev/limits-table docs/limits.md
     cargo run --quiet --locked -p sealwatch-api --example reference docs
     cargo run --quiet --locked -p sealwatch-operator --example metrics docs
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
