@@ -132,6 +132,12 @@ generate:
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
     cargo run --quiet --locked -p sealwatch-conformance --bin rules docs
 
+# Play the documentation and write what its commands print into its pages; read the difference before you commit it
+[group('generate')]
+record-docs: needs (tools "kube" "notation" "olareg" "helm")
+    cargo build --locked -p sealwatch
+    SEALWATCH_RECORD_DOCS=all cargo test --locked -p sealwatch-e2e --test docs
+
 # Fail if what is generated and committed is out of date
 [group('generate')]
 generated-check:
