@@ -120,16 +120,23 @@ deny:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,metrics,conformance,attacks,install}.md, fixtures
+# Write what is generated and committed: CRDs (config, chart), docs/{reasons,api,metrics,conformance,attacks,install,limits}.md, fixtures
 [group('generate')]
 generate:
     cargo run --quiet --locked -p sealwatch-api --example crds config/crd
     cargo run --quiet --locked -p sealwatch-api --example crds charts/sealwatch/files/crds
     dev/values-table charts/sealwatch/values.yaml docs/install.md
+    dev/limits-table docs/limits.md
     cargo run --quiet --locked -p sealwatch-api --example reference docs
     cargo run --quiet --locked -p sealwatch-operator --example metrics docs
     cargo run --quiet --locked -p sealwatch-fixtures --example generate fixtures
     cargo run --quiet --locked -p sealwatch-conformance --bin rules docs
+
+# Play the documentation and write what its commands print into its pages; read the difference before you commit it
+[group('generate')]
+record-docs: needs (tools "kube" "notation" "olareg" "helm")
+    cargo build --locked -p sealwatch
+    SEALWATCH_RECORD_DOCS=all cargo test --locked -p sealwatch-e2e --test docs
 
 # Fail if what is generated and committed is out of date
 [group('generate')]

@@ -52,6 +52,7 @@ pub use silence::SilentProxy;
 pub use timestamping::TimestampAuthority;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 /// What went wrong, in words for whoever reads the test's output.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -64,6 +65,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub fn skipped(test: &str, reason: &str) {
     // On a line of its own: the test runner may have begun one. If standard error is closed, nobody is there to be told.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED: {test}: {reason}");
+}
+
+/// A program of a pinned tool (`kubectl` of `kube`), for those who run it themselves; built if it is not there yet.
+///
+/// # Errors
+/// It cannot be built.
+pub async fn program(tool: &'static str, name: &str) -> Result<PathBuf> {
+    Ok(tools::folder(tool).await?.join(name))
 }
 
 /// Makes aws-lc-rs the process's provider of TLS cryptography; doing it again changes nothing.

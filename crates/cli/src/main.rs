@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sealwatch`: verify the Notary Project signatures of images, by hand or, as an operator, of all that run.
+//!
+//! Each command is a module of its name, which reads what was typed, has `sealwatch-verifier` or `sealwatch-operator` do
+//! the work, and prints the answer; [`args`] says what may be typed. What commands share: where images are read from
+//! ([`source`]), the flags about registries ([`registries`]), how answers are printed ([`output`], [`tree`],
+//! [`terminal`]), and how a command ends when it is interrupted ([`interrupt`]). `ARCHITECTURE.md` draws how the crates
+//! hang together.
 
 mod args;
 mod check;

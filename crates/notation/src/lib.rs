@@ -39,7 +39,7 @@
 //! Between the two, [`revocation_questions`] says which OCSP responders and revocation lists to ask. Asking is the
 //! caller's part; without answers a chain that says where to ask is `RevocationUnknown`.
 //!
-//! # What is not judged yet
+//! # What is not judged
 //!
 //! * Verification plugins are never run, and critical attributes beyond the specification are not known: a signature
 //!   that has either fails with `ExtensionUnsupported`.
@@ -50,8 +50,8 @@
 //! specification, JWS and COSE envelopes, signing schemes). Names like `TP-17` or `CC-4` in comments number the rules;
 //! tests carry the same names. `Off-spec:` and "stricter than notation-go" mark where this crate departs from the
 //! reference implementation. It means to accept nothing that the reference implementation refuses, and is compared with
-//! it on some 130,000 cases (`conformance/README.md`). So extensions of no meaning here (subject alternative names, name constraints, policies), which the specification forbids to evaluate,
-//! must still have a form that Go's parser reads.
+//! it on some 130,000 cases (`conformance/README.md`). So extensions of no meaning here (subject alternative names, name
+//! constraints, policies), which the specification forbids to evaluate, must still have a form that Go's parser reads.
 //!
 //! Timestamp tokens are held to RFC 3161, and more strictly than by the reference implementation: nothing may follow
 //! any of their structures, an attribute has one value, no extension of a token is critical, an accuracy is what the

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The Sealwatch operator: watches which images run, and writes what their signatures say.
 //!
-//! What comes over the watches, and whether anything does, is known to [`sight`]. Pods come in through a slim watch and become an index of running images ([`running`]). Each `TrustPolicy` is loaded
-//! ([`policy`], [`trust_store`], [`revocation_lists`]) and compared with what runs ([`discover`]); each `ImageVerification` is looked at
-//! when due, judged, and its status written ([`image_verification`]). What decides is pure: [`running`], [`discover`],
-//! [`status`], and the judging in [`sealwatch_verifier`].
+//! [`run()`] starts everything and ends with the first part that ends. What comes over the watches ([`watches`]), and
+//! whether anything does, is known to [`sight`]. Pods come in through a slim watch and become an index of running images
+//! ([`running`]). Each `TrustPolicy` is loaded ([`policy`], [`trust_store`], [`revocation_lists`]) and compared with what
+//! runs ([`discover`]); each `ImageVerification` is looked at when due, judged, and its status written
+//! ([`image_verification`], [`apply`]). What decides is pure: [`running`], [`discover`], [`status`], and the judging in
+//! [`sealwatch_verifier`].
+//!
+//! `ARCHITECTURE.md` tells the way of a pod to its verdict in seven steps, with the file of each.
 
 pub mod apply;
 pub mod check;

@@ -5,6 +5,20 @@
 //! Everything that a registry sends is hostile until its digest was recomputed: bodies are bounded while they are
 //! read ([`limits`]), addresses are checked after name resolution ([`egress`]), credentials go to the registry that
 //! they were given for and to nobody else, and an error is never an empty list ([`Error`]).
+//!
+//! To find one's way:
+//!
+//! * what people and nodes write becomes a type that cannot be wrong: [`Reference`], [`Repository`], [`Digest`],
+//!   [`ImageId`], [`Platform`];
+//! * what a registry sends is parsed and bounded: [`Descriptor`], [`ImageDocument`] (an image or an index),
+//!   [`SignatureManifest`];
+//! * [`RegistryOptions`] says how [`HttpRegistry`] asks: mirrors ([`RegistriesConfig`], the words of K3s'
+//!   `registries.yaml`), [`Proxies`], a [`CloudIdentity`], and which addresses ([`Cidr`]) are allowed besides;
+//! * [`Credentials`] go with each question, because they belong to who asks and not to the registry;
+//! * [`PlainFetcher`] asks what certificates name about revocation, by plain HTTP and under the same rules;
+//! * `Pusher` writes, and exists with the feature `push` only, which the command line turns on for `mirror`.
+//!
+//! Nothing here decides whom to trust; that is `sealwatch-notation`'s, and `sealwatch-verifier` joins the two.
 
 #![deny(
     clippy::indexing_slicing,

@@ -1,6 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The engine that operator and command line share: gather evidence, then judge it.
 //!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//!
+//! use sealwatch_verifier::notation::{TrustPolicyDocument, TrustStores};
+//! use sealwatch_verifier::registry::{Credentials, LayoutRegistry};
+//! use sealwatch_verifier::{Answers, Subject, Verdict, Verifier, judge};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = Verifier::new(LayoutRegistry::open(Path::new("./layout"))?);
+//! let digest = format!("sha256:{}", "5a".repeat(32)).parse()?;
+//! let image = Subject { repository: "registry.example.com/app".parse()?, digest };
+//! let now = jiff::Timestamp::now();
+//! // Asks, once: what is known may be this old.
+//! let evidence = verifier.gather(&image, &Credentials::default(), Duration::from_hours(1), now).await?;
+//! // From here on nobody is asked, however often policy, trust or time change.
+//! let policy = TrustPolicyDocument::from_json(&std::fs::read("trustpolicy.json")?)?;
+//! let stores = TrustStores::new();
+//! let verification = judge(&image.repository, &evidence, &policy, &stores, &Answers::default(), now);
+//! assert_ne!(verification.verdict, Verdict::Verified, "no trust store, no trust: {}", verification.message);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! All the I/O there is are two: [`Verifier::gather`] asks a registry (any [`sealwatch_registry::Registry`]) whether an
 //! image exists and which Notary Project signatures refer to it, and keeps what it learnt as [`Evidence`];
 //! [`Revocation::learn`] asks what the chains of trusted signers name about their revocation, and

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The documentation says what is so: its links lead somewhere, its documents are valid, its commands exist.
+//! The documentation says what is so: its links lead somewhere, its documents are valid, its commands exist, and what
+//! it says to run is run.
 
 mod markdown;
+mod recorded;
+mod runnable;
+mod shell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -93,6 +97,16 @@ fn every_relative_link_leads_to_a_file_and_a_heading() -> Result<()> {
     }
     assert!(links > 30, "{links} links only");
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_index_leads_to_every_page() -> Result<()> {
+    let pages = pages()?;
+    let index = pages.get(Path::new("docs/README.md")).ok_or("there is no index")?;
+    let linked: BTreeSet<_> = index.links().map(|link| markdown::normalised(&Path::new("docs").join(link))).collect();
+    let missing: Vec<_> = pages.keys().filter(|path| path.starts_with("docs") && !linked.contains(*path)).collect();
+    assert_eq!(missing, [Path::new("docs/README.md")], "pages that docs/README.md does not lead to");
     Ok(())
 }
 
@@ -203,6 +217,24 @@ fn every_flag_that_exists_is_documented() -> Result<()> {
             existing.filter(|flag| !matches!(*flag, "-h" | "--help") && !documented.contains(flag)).collect();
         assert!(missing.is_empty(), "docs/cli.md says nothing about {missing:?} of sealwatch {command}");
     }
+    Ok(())
+}
+
+#[test]
+fn whoever_is_on_call_finds_every_reason_and_every_alert() -> Result<()> {
+    let read = |path: &str| fs::read_to_string(root().join(path));
+    let (reasons, alerts) = (read("docs/reasons.md")?, read("config/monitoring/prometheus_rule.yaml")?);
+    let reasons = reasons.lines().filter_map(|line| line.strip_prefix("### ")).map(|name| ("reasons", name));
+    let alerts =
+        alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(|name| ("operations", name));
+    let named: Vec<_> = reasons.chain(alerts).collect();
+    let page = read("docs/on-call.md")?;
+    let missing = named
+        .iter()
+        .filter(|(file, name)| !page.contains(&format!("[{name}]({file}.md#{})", name.to_ascii_lowercase())));
+    let missing: Vec<&str> = missing.map(|(_, name)| *name).collect();
+    assert!(named.len() > 35, "{named:?}");
+    assert!(missing.is_empty(), "docs/on-call.md does not lead to {missing:?}");
     Ok(())
 }
 

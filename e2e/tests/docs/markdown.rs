@@ -17,20 +17,40 @@ pub(crate) struct Page {
 
 /// A fenced block.
 pub(crate) struct Block {
-    /// What stands behind the opening fence.
+    /// The first word behind the opening fence.
     pub(crate) language: String,
+    /// The other words behind it.
+    pub(crate) marks: Vec<String>,
+    /// The number of the line of the opening fence, from 1.
+    pub(crate) line: usize,
     /// Its lines.
     pub(crate) text: String,
+}
+
+impl Block {
+    fn open(info: &str, line: usize) -> Self {
+        let mut words = info.split_whitespace().map(str::to_owned);
+        let language = words.next().unwrap_or_default();
+        Self { language, marks: words.collect(), line, text: String::new() }
+    }
+
+    /// Whether this word stands behind the opening fence.
+    pub(crate) fn is(&self, mark: &str) -> bool {
+        self.marks.iter().any(|word| word == mark)
+    }
+
+    /// What stands behind `NAME=` there.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.marks.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
 }
 
 impl Page {
     pub(crate) fn parse(text: &str) -> Self {
         let (mut blocks, mut open, mut lines) = (Vec::new(), None::<Block>, String::new());
-        for line in text.lines() {
+        for (number, line) in text.lines().enumerate() {
             match (line.trim_start().strip_prefix("```"), open.take()) {
-                (Some(language), None) => {
-                    open = Some(Block { language: language.trim().to_owned(), text: String::new() });
-                }
+                (Some(info), None) => open = Some(Block::open(info, number + 1)),
                 (Some(_), Some(block)) => blocks.push(block),
                 (None, Some(mut block)) => {
                     block.text += line;
@@ -107,11 +127,14 @@ mod tests {
     #[test]
     fn a_page_is_taken_apart() {
         let page = Page::parse(
-            "# A `b` c: d?\nsee [x](y.md#z) and `no [link](here)`, `sealwatch verify --x\nIMAGE`\n```console\n$ sealwatch \
-             operator \\\n    --y | less\nsealwatch-other --z\n```\n",
+            "# A `b` c: d?\nsee [x](y.md#z) and `no [link](here)`, `sealwatch verify --x\nIMAGE`\n```console runnable \
+             file=a\n$ sealwatch operator \\\n    --y | less\nsealwatch-other --z\n```\n",
         );
         assert_eq!(page.links().collect::<Vec<_>>(), ["y.md#z"]);
         assert!(page.has_heading("a-b-c-d") && !page.has_heading("z"));
+        let block = &page.blocks[0];
+        assert_eq!((block.language.as_str(), block.line), ("console", 4));
+        assert!(block.is("runnable") && !block.is("run") && block.value("file") == Some("a"));
         assert_eq!(page.spans[2], "sealwatch verify --x IMAGE");
         let commands: Vec<Vec<String>> = page
             .commands("sealwatch")
