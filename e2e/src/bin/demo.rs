@@ -129,7 +129,10 @@ impl Demo {
             self.stage.run_pod(&format!("{}-0", signed.short()), image).await?;
         }
 
-        caption(self.began, "The seed's trust policy is applied, with its root certificate in a ConfigMap");
+        caption(
+            self.began,
+            "The trust policy of Microsoft's page is applied, with its root certificate in a ConfigMap",
+        );
         self.apply(&scene::roots(self.pki.root.certificate_pem())).await?;
         self.apply(&scene::trust_policy(POLICY, &scene::seed_document())).await?;
         self.wait("a verdict for every image", |seen| {
