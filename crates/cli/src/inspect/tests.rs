@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use super::{report::ImageReport, *};
+use crate::credentials::Found;
 
 fn report(error: Error) -> ImageReport {
     let (asked, reference) = parse("r.test/a:1").unwrap();
-    ImageReport::new(&asked, &reference, Err(error), || "; log in".to_owned())
+    ImageReport::new(&asked, &reference, Err(error), &Found::default())
 }
 
 fn at() -> sealwatch_registry::At {
@@ -22,5 +23,9 @@ fn an_image_that_cannot_be_looked_up_is_no_image_without_signatures() {
 #[test]
 fn who_is_refused_is_told_where_credentials_come_from() {
     let refused = report(Error::Unauthorized { at: at(), detail: String::new() });
-    assert!(text::draw(&refused).ends_with("; log in\n"), "{}", text::draw(&refused));
+    assert!(
+        text::draw(&refused).contains("; credentials are read from ~/.docker/config.json"),
+        "{}",
+        text::draw(&refused)
+    );
 }

@@ -145,7 +145,7 @@ impl RevocationQuestions {
     pub fn follow_up(&self, answers: &RevocationAnswers, now: Timestamp) -> Self {
         let mut ranked = Vec::new();
         for question in &self.questions {
-            let RevocationQuestion { url, certificate, issuer, request } = question;
+            let RevocationQuestion { url, issuer, request, .. } = question;
             if *request == RevocationRequest::Crl {
                 let authentic = answers.list(url).ok().filter(|list| list.authenticate(issuer).is_ok());
                 let deltas = authentic.and_then(|list| question.deltas(list)).into_iter().flatten();

@@ -95,7 +95,7 @@ fn a_file_that_is_deep_or_grows_when_read_is_refused_in_one_line() {
 
 #[test]
 fn a_file_that_is_too_large_or_not_text_is_refused() {
-    assert!(read_text(&" ".repeat(1024 * 1024 + 1), None).unwrap_err().contains("is larger than 1048576 bytes"));
+    assert!(read_text(&" ".repeat(16 * 1024 * 1024 + 1), None).unwrap_err().contains("is larger than 16777216 bytes"));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), [0xff, 0xfe]).unwrap();
     assert!(Policy::read(file.path(), None).unwrap_err().ends_with("is not UTF-8"));
