@@ -87,6 +87,13 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// The same without `spec.revocation`.
+    pub(crate) fn without_revocation(&self) -> Self {
+        let mut policy = self.policy.clone();
+        policy.spec.revocation = None;
+        Self { policy, found: self.found.clone() }
+    }
+
     /// The trust stores with a source that is a private key, and where it is, in a sentence.
     pub(crate) fn private_keys(&self) -> Vec<(TrustStoreRef, String)> {
         let mut found = Vec::new();
