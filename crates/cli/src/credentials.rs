@@ -24,13 +24,23 @@ pub(crate) struct Found {
     pub(crate) credentials: Credentials,
     /// Registries whose credential a helper keeps that was not run, with the helper's name.
     pub(crate) held_back: BTreeMap<String, String>,
+    /// Whether these registries are asked by TLS, unless a file says otherwise.
+    pub(crate) is_by_tls: bool,
 }
+
+/// What may help where nobody speaks TLS.
+pub(crate) const WITHOUT_TLS: &str = "; a registry without TLS needs --insecure-registry";
+/// How the detail of an error begins that came before anything was asked.
+const NO_CONNECTION: &str = "connection failed";
 
 impl Found {
     /// An error of a registry as one sentence, with what may help.
     pub(crate) fn failure(&self, error: &Error, registry: &str) -> String {
         let advice = match error {
             Error::Unauthorized { .. } | Error::Forbidden { .. } => self.advice(registry),
+            Error::Unavailable { detail, .. } if self.is_by_tls && detail.starts_with(NO_CONNECTION) => {
+                WITHOUT_TLS.to_owned()
+            }
             _ => String::new(),
         };
         clip(&format!("{error}{advice}"), IMAGE_MOST)
@@ -78,7 +88,7 @@ struct Helpers {
 /// usual places is only warned of.
 pub(crate) async fn find(arguments: &AskingArguments, hosts: &[String]) -> Result<Found, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let mut found = Found::default();
+    let mut found = Found { is_by_tls: !arguments.insecure_registry, ..Found::default() };
     for place in places(variable) {
         let name = place.variable.map_or_else(String::new, |variable| format!("{variable}: "));
         let at = |why: String| format!("{name}{}: {why}", place.path.display());

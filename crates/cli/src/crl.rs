@@ -83,7 +83,9 @@ async fn fetch(arguments: &FetchArguments) -> Result<String, Failure> {
         (None, None) => Err("-o configmap needs a TrustPolicy".to_owned()),
     };
     let answer = answer.map_err(Failure::Usage)?;
-    lists.iter().for_each(|one| terminal::note(&one.remark()));
+    for one in &lists {
+        terminal::note(&one.remark());
+    }
     terminal::warn_of(&remarks);
     Ok(answer)
 }

@@ -20,7 +20,7 @@ use sealwatch_verifier::{
 use self::policy_file::Policy;
 use crate::{
     args::{self, LogFormat, VerifyArguments},
-    credentials::Found,
+    credentials::{self, Found},
     log,
     source::{self, Place},
     terminal,
@@ -233,9 +233,7 @@ fn internal_error() -> GatherError {
 fn unknown(error: &GatherError, source: Source, statement: &Statement, on_refusal: &str) -> Verification {
     let mut verification = Verification::without_evidence(error, Some(statement));
     let advice = match (error.reason, source) {
-        (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => {
-            "; a registry without TLS needs --insecure-registry"
-        }
+        (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => credentials::WITHOUT_TLS,
         (Reason::RegistryUnauthorized, Source::Registry { .. }) => on_refusal,
         _ => "",
     };

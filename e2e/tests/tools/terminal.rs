@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sealwatch_e2e::cli::Desk;
-use sealwatch_e2e::scene::Signed;
+use sealwatch_e2e::scene::{self, Signed};
+use sealwatch_e2e::testenv::pki::{KeyKind, Root};
 use sealwatch_e2e::testenv::{OperatorProcess, Registry, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -99,11 +100,10 @@ async fn ctrl_c_ends_a_command_at_once_and_takes_away_what_it_was_writing() -> R
     let silence = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let folder = tempfile::tempdir()?;
     let policy = folder.path().join("policy.json");
-    let policy_text = sealwatch_e2e::scene::seed_document().to_string();
-    fs::write(&policy, policy_text)?;
+    fs::write(&policy, scene::seed_document().to_string())?;
     let store = folder.path().join("x509/ca/supplychain");
     fs::create_dir_all(&store)?;
-    let root = sealwatch_e2e::testenv::pki::Root::new(&sealwatch_e2e::scene::name("Root"), Default::default())?;
+    let root = Root::new(&scene::name("Root"), KeyKind::EcP256)?;
     fs::write(store.join("root.crt"), root.certificate_pem())?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     let image = format!("{}/azureiotoperations/a@sha256:{}", silence.local_addr()?, "a".repeat(64));

@@ -10,13 +10,13 @@ use sealwatch_registry::Reference;
 use sealwatch_verifier::{
     BroughtLists, CandidateState, Evidence, Findings, FollowedMatter, GatherError, Reason, Revocation, Selection,
     Verifier,
-    notation::{self, Certificate, RevocationQuestion, Statement, TrustStores, revocation_chains},
+    notation::{self, Certificate, RevocationQuestion, Statement, TrustStore, TrustStores, revocation_chains},
     select,
 };
 
 use super::fetch::Place;
 use crate::{
-    credentials::Found,
+    credentials::{Found, WITHOUT_TLS},
     output::{IMAGE_MOST, TEXT_MOST},
     source::Source,
     verify::{self, policy_file::Policy},
@@ -172,7 +172,7 @@ impl Needs {
 /// The certificates of all trust stores, each once.
 fn trusted(stores: &TrustStores) -> Vec<&Certificate> {
     let mut all = Vec::new();
-    for certificate in stores.iter().filter_map(|(_, store)| store.ok()).flat_map(|store| store.certificates()) {
+    for certificate in stores.iter().filter_map(|(_, store)| store.ok()).flat_map(TrustStore::certificates) {
         if !all.contains(&certificate) {
             all.push(certificate);
         }
@@ -183,6 +183,7 @@ fn trusted(stores: &TrustStores) -> Vec<&Certificate> {
 fn failure(asked: &str, reference: &Reference, error: &GatherError, found: &Found) -> String {
     let advice = match error.reason {
         Reason::RegistryUnauthorized => found.advice(reference.repository().registry()),
+        Reason::RegistryUnavailable if found.is_by_tls => WITHOUT_TLS.to_owned(),
         _ => String::new(),
     };
     clip(&format!("--image {asked}: {}{advice}", error.message), IMAGE_MOST)

@@ -29,3 +29,17 @@ fn who_is_refused_is_told_where_credentials_come_from() {
         text::draw(&refused)
     );
 }
+
+#[test]
+fn who_speaks_tls_to_nobody_is_told_of_the_flag() {
+    let unavailable = |detail: &str| Error::Unavailable { at: at(), detail: detail.to_owned(), retry_after: None };
+    let by_tls = Found { is_by_tls: true, ..Found::default() };
+    let said = by_tls.failure(&unavailable("connection failed: corrupt message"), "r.test");
+    assert!(said.ends_with("; a registry without TLS needs --insecure-registry"), "{said}");
+    for said in [
+        by_tls.failure(&unavailable("status 503"), "r.test"),
+        Found::default().failure(&unavailable("connection failed"), "r.test"),
+    ] {
+        assert!(!said.contains("--insecure"), "{said}");
+    }
+}

@@ -180,17 +180,17 @@ impl<'a> Inquiry<'a> {
         self.read(list, certificate, &mut listing)?;
         let Some(urls) = list.delta_urls() else { return listing.good_until(list.next_update()) };
         let urls: Vec<&str> = urls.take(super::MAX_URLS_PER_CERTIFICATE).collect();
-        let (mut good, mut last) = (None, None);
+        let (mut good, mut open) = (None, None);
         for delta in self.find_deltas(list, &urls, issuer)? {
             let mut both = listing.clone();
             let read = self.read(delta, certificate, &mut both);
             match read.and_then(|()| both.good_until(list.next_update().min(delta.next_update()))) {
                 Ok(until) => good = good.into_iter().chain([until]).max(),
-                Err(Trouble::Unknown(error)) => _ = last.get_or_insert(error),
+                Err(Trouble::Unknown(error)) => _ = open.get_or_insert(error),
                 Err(revoked) => return Err(revoked),
             }
         }
-        good.ok_or_else(|| last.unwrap_or(RevocationError::NoSource).into())
+        good.ok_or_else(|| open.unwrap_or(RevocationError::NoSource).into())
     }
 
     /// RV-17, D13: an expired list is never good, and whom it revokes for good stays revoked.
