@@ -9,7 +9,7 @@ use rcgen::{KeyPair, PublicKeyData as _};
 use sealwatch_e2e::cli::{Ran, run};
 use sealwatch_e2e::scene;
 use sealwatch_e2e::testenv::pki::{KeyKind, Root, SigningKey};
-use sealwatch_e2e::testenv::{self, Authority, Format, Notation, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{self, Authority, Format, Notation, Registry, Result, SignOptions, TimestampAuthority};
 use sealwatch_fixtures::key::Kind;
 use sealwatch_fixtures::pki::{CRL_SIGN, KEY_CERT_SIGN, Signer, Template, basic_constraints, key_usage, pem};
 use sealwatch_fixtures::revocation::{List, crl_at, crl_number, delta_of, freshest_at, ocsp_at};
@@ -340,7 +340,38 @@ async fn the_intermediates_of_a_trust_store_name_lists_without_any_image() -> Re
     assert_eq!(kinds, ["ConfigMap", "TrustPolicy"]);
     // Who issued it must be known, or nobody could say that the list is genuine.
     let office = Office::new(&middle)?;
-    assert_refused(&office.fetch(&[]).await?, 1, "name images with --image");
+    let ran = office.fetch(&[]).await?;
+    assert_refused(&ran, 1, "name images with --image");
+    assert!(ran.stderr.contains("and who issued it is in no trust store"), "{ran:?}");
     assert_eq!(authority.asked(), [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_list_of_a_timestamp_authority_is_brought_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let notation = Notation::new(&folder.path().join("notation")).await?;
+    let listed = Listed::new(&notation).await?;
+    listed.all_good()?;
+    let stamper = TimestampAuthority::listed(&listed.authority.url("/tsa.crl"))?;
+    listed.authority.give("/tsa.crl", Some(TimestampAuthority::list(false)));
+    let image = listed.registry.push_image("azureiotoperations/stamped", "1", "stamped").await?.by_digest();
+    let timestamp = Some((stamper.url(), TimestampAuthority::root_pem()));
+    notation.sign(&image, &listed.key, &SignOptions { timestamp, ..SignOptions::default() }).await?;
+    let office = Office::new(listed.root.certificate_pem())?;
+    let mut trusting = policy("strict", &json!({}));
+    trusting["spec"]["trustPolicies"][0]["trustStores"] = json!(["ca:supplychain", "tsa:microsoft"]);
+    let store = json!({"type": "tsa", "name": "microsoft", "certificates": [{"pem": TimestampAuthority::root_pem()}]});
+    trusting["spec"]["trustStores"].as_array_mut().ok_or("a list")?.push(store);
+    let texts = [trusting, scene::roots(listed.root.certificate_pem())].map(|object| object.to_string());
+    fs::write(&office.policy, texts.join("\n---\n"))?;
+    listed.authority.asked();
+    let ran = office.fetch_files("lists", &["--image", &image, "--insecure-registry"]).await?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let mut asked = listed.authority.asked();
+    asked.sort();
+    assert_eq!(asked, [LIST, "/tsa.crl"]);
+    let ran = office.verify(&image, "lists").await?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     Ok(())
 }

@@ -121,7 +121,7 @@ impl Needs {
     /// What these trust stores and images need.
     pub(super) fn of(policy: &Policy, scenes: &[Scene]) -> Self {
         let mut needs = Self { places: Vec::new(), warnings: Vec::new() };
-        let now = Timestamp::now();
+        let (now, mut signed) = (Timestamp::now(), Vec::new());
         for scene in scenes {
             let repository = scene.reference.repository();
             let Selection::Judge(statement) = select(&policy.document, repository) else {
@@ -136,15 +136,28 @@ impl Needs {
             for chain in &chains {
                 chain.iter().zip(chain.iter().skip(1)).for_each(|(one, issuer)| needs.add(one, issuer));
             }
+            signed.extend(chains.into_iter().flatten());
         }
-        let certificates = trusted(&policy.stores);
+        needs.add_trusted(&policy.stores, &signed);
+        needs
+    }
+
+    /// The certificates of the trust stores. About roots nothing is asked (RV-2); who issued another must be known to
+    /// check its list, and is so of those in the chains of signatures.
+    fn add_trusted(&mut self, stores: &TrustStores, signed: &[Certificate]) {
+        let certificates = trusted(stores);
         for certificate in certificates.iter().filter(|one| !one.is_issued_by(one)) {
-            // About roots nothing is asked (RV-2); who issued another must be known to check its list.
-            for issuer in certificates.iter().filter(|issuer| certificate.is_issued_by(issuer)) {
-                needs.add(certificate, issuer);
+            let issuers: Vec<_> = certificates.iter().filter(|issuer| certificate.is_issued_by(issuer)).collect();
+            for issuer in &issuers {
+                self.add(certificate, issuer);
+            }
+            let names_lists = !RevocationQuestion::of_lists(certificate, certificate).is_empty();
+            if issuers.is_empty() && names_lists && !signed.contains(certificate) {
+                let subject = clip(certificate.subject(), TEXT_MOST);
+                let why = "names a list, and who issued it is in no trust store; name an image that is signed under it";
+                self.warn(format!("the certificate {subject:?} {why} with --image"));
             }
         }
-        needs
     }
 
     fn warn(&mut self, message: String) {

@@ -314,3 +314,19 @@ fn lists_from_files_are_added_up_to_the_limit() {
     let why = policy.bring(&[file]).unwrap_err();
     assert!(why.starts_with("--crl ") && why.contains("more than 64 revocation lists"), "{why}");
 }
+
+#[test]
+fn a_folder_of_lists_counts_as_its_files_and_one_without_any_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let bring = || {
+        let mut policy = read(&[trust_policy(), config_map()]).unwrap();
+        policy.bring(&[folder.path().to_owned()]).map(|()| policy.brought.lists.len())
+    };
+    let shown = folder.path().display().to_string();
+    assert!(bring().unwrap_err().starts_with(&format!("--crl {shown}: is an empty folder; name a file")));
+    fs::write(folder.path().join("a.crl"), list()).unwrap();
+    fs::write(folder.path().join("b"), list()).unwrap();
+    assert_eq!(bring(), Ok(2));
+    fs::write(folder.path().join("c.txt"), "notes").unwrap();
+    assert!(bring().unwrap_err().starts_with(&format!("--crl {shown}/c.txt: ")));
+}
