@@ -2,6 +2,10 @@
 
 //! Revocation, from the list on a server to the verdict.
 
+#[path = "revocation/crl_fetch.rs"]
+mod crl_fetch;
+
+use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{KeyPair, PublicKeyData as _};
@@ -328,8 +332,8 @@ async fn by_hand_a_brought_list_counts_and_the_egress_setting_is_named() -> Resu
 }
 
 /// Copies the image and its signature into an OCI layout.
-async fn layout_of(listed: &Listed, folder: &TempDir) -> Result<String> {
-    let layout = folder.path().join("layout");
+async fn layout_of(listed: &Listed, folder: &Path) -> Result<String> {
+    let layout = folder.join("layout");
     std::fs::create_dir_all(layout.join("blobs/sha256"))?;
     let name = listed.image.repository.split_once('/').ok_or("a repository")?.1;
     let get = async |what: &str| -> Result<Vec<u8>> {
@@ -365,7 +369,7 @@ async fn an_image_in_a_layout_is_asked_about_too() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("sealwatch-revocation-").tempdir()?;
     let notation = Notation::new(&folder.path().join("notation")).await?;
     let mut listed = Listed::new(&notation).await?;
-    let layout = layout_of(&listed, &folder).await?;
+    let layout = layout_of(&listed, folder.path()).await?;
     listed.registry.stop();
     let objects = [policy("strict", &json!({})), scene::roots(listed.root.certificate_pem())];
     let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();

@@ -3,6 +3,7 @@
 
 #![allow(clippy::doc_markdown, reason = "these doc comments are the help that the command prints")]
 
+mod crl;
 mod inspect;
 mod mirror;
 mod policy;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::{
+    crl::{CrlCommand, FetchArguments, ListFormat},
     inspect::InspectArguments,
     mirror::MirrorArguments,
     policy::{ExportArguments, ImportArguments, LintArguments, PolicyCommand},
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     /// Trust policies: from Notation's configuration to a TrustPolicy and back, and what is unwise in one
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Revocation lists: from where the network is to where it is not
+    #[command(subcommand)]
+    Crl(CrlCommand),
     /// Copy the signatures of an image to a mirror that lost them
     #[command(after_help = mirror::HELP)]
     Mirror(MirrorArguments),

@@ -9,23 +9,43 @@ use std::{
     path::PathBuf,
 };
 
-use sealwatch_registry::Credentials;
+use sealwatch_api::text::clip;
+use sealwatch_registry::{Credentials, Error};
 use serde::Deserialize;
 
-use crate::{args::AskingArguments, registries::read_bounded, terminal};
+use crate::{args::AskingArguments, output::IMAGE_MOST, registries::read_bounded, terminal};
 
 /// The largest file that is read, in bytes.
 const FILE_MOST: u64 = 1024 * 1024;
 
 /// What the user's files have.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) credentials: Credentials,
     /// Registries whose credential a helper keeps that was not run, with the helper's name.
     pub(crate) held_back: BTreeMap<String, String>,
+    /// Whether these registries are asked by TLS, unless a file says otherwise.
+    pub(crate) is_by_tls: bool,
 }
 
+/// What may help where nobody speaks TLS.
+pub(crate) const WITHOUT_TLS: &str = "; a registry without TLS needs --insecure-registry";
+/// How the detail of an error begins that came before anything was asked.
+const NO_CONNECTION: &str = "connection failed";
+
 impl Found {
+    /// An error of a registry as one sentence, with what may help.
+    pub(crate) fn failure(&self, error: &Error, registry: &str) -> String {
+        let advice = match error {
+            Error::Unauthorized { .. } | Error::Forbidden { .. } => self.advice(registry),
+            Error::Unavailable { detail, .. } if self.is_by_tls && detail.starts_with(NO_CONNECTION) => {
+                WITHOUT_TLS.to_owned()
+            }
+            _ => String::new(),
+        };
+        clip(&format!("{error}{advice}"), IMAGE_MOST)
+    }
+
     /// What may help when a registry refuses, as the end of a message.
     pub(crate) fn advice(&self, registry: &str) -> String {
         match self.held_back.get(registry) {
@@ -68,7 +88,7 @@ struct Helpers {
 /// usual places is only warned of.
 pub(crate) async fn find(arguments: &AskingArguments, hosts: &[String]) -> Result<Found, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let mut found = Found::default();
+    let mut found = Found { is_by_tls: !arguments.insecure_registry, ..Found::default() };
     for place in places(variable) {
         let name = place.variable.map_or_else(String::new, |variable| format!("{variable}: "));
         let at = |why: String| format!("{name}{}: {why}", place.path.display());
@@ -81,7 +101,7 @@ pub(crate) async fn find(arguments: &AskingArguments, hosts: &[String]) -> Resul
                 for host in hosts.iter().collect::<BTreeSet<_>>() {
                     let Some(helper) = helpers.of(host) else { continue };
                     if !arguments.allow_credential_helpers {
-                        found.held_back.entry(host.clone()).or_insert_with(|| sealwatch_api::text::clip(helper, 64));
+                        found.held_back.entry(host.clone()).or_insert_with(|| clip(helper, 64));
                     } else if let Some(credentials) = helper::ask(helper, host).await.map_err(at)? {
                         found.credentials.merge(credentials);
                     }

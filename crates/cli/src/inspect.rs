@@ -68,8 +68,7 @@ async fn reports(arguments: &InspectArguments) -> Result<Vec<ImageReport>, Strin
     let source = Source::open(&arguments.source, images.iter().map(|(_, reference)| reference)).await?;
     let report = async |(asked, reference): &(String, Reference)| {
         let looked = look(&source.place, reference, &source.found.credentials).await;
-        let advice = || source.found.advice(reference.repository().registry());
-        ImageReport::new(asked, reference, looked, advice)
+        ImageReport::new(asked, reference, looked, &source.found)
     };
     Ok(stream::iter(&images).map(report).buffered(IMAGES_AT_ONCE).collect().await)
 }

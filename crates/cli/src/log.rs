@@ -23,14 +23,18 @@ use crate::args::LogFormat;
 /// The variable that sets the level.
 const LEVEL: &str = "RUST_LOG";
 
+/// Who logs what our own errors say as well, and is heard only where `RUST_LOG` asks for it.
+const SILENT: &str = "rustls_platform_verifier=off";
+
 /// Begins to log what `RUST_LOG` asks for, else everything from `level` on.
 pub(crate) fn start(format: LogFormat, level: &str) {
     let wanted = env::var(LEVEL).ok().filter(|wanted| !wanted.is_empty());
     let parsed = wanted.as_deref().map(EnvFilter::try_new);
+    let usual = || EnvFilter::new(format!("{level},{SILENT}"));
     let (filter, wrong) = match parsed {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(level), Some(error)),
-        None => (EnvFilter::new(level), None),
+        Some(Err(error)) => (usual(), Some(error)),
+        None => (usual(), None),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second subscriber cannot be set in this process; were it so, its log would do.

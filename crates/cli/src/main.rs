@@ -12,11 +12,13 @@ mod check;
 mod completions;
 mod crds;
 mod credentials;
+mod crl;
 mod inspect;
 mod interrupt;
 mod log;
 mod mirror;
 mod name;
+mod naming;
 mod operator;
 mod output;
 mod policy;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => with_runtime(|| or_interrupted(verify::run(options))),
         Command::Inspect(options) => with_runtime(|| or_interrupted(inspect::run(options))),
         Command::Policy(command) => with_runtime(|| or_interrupted(policy::run(command))),
+        Command::Crl(command) => with_runtime(|| or_interrupted(crl::run(command))),
         Command::Mirror(options) => with_runtime(|| or_interrupted(mirror::run(options))),
         Command::Crds => crds::run(),
         Command::Completions { shell } => completions::run(shell),

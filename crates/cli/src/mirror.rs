@@ -9,8 +9,7 @@ mod signature;
 use std::process::ExitCode;
 
 use sealwatch_api::text::clip;
-use sealwatch_registry::{Descriptor, Digest, Registry as _};
-use sealwatch_verifier::notation::ARTIFACT_TYPE;
+use sealwatch_registry::{Descriptor, Digest};
 use serde::Serialize;
 
 use self::{
@@ -20,7 +19,6 @@ use self::{
 };
 use crate::{
     args::{LogFormat, MirrorArguments},
-    inspect::report::failure,
     log, output, terminal,
 };
 
@@ -83,11 +81,8 @@ pub(crate) async fn run(arguments: MirrorArguments) -> ExitCode {
 
 async fn answer(arguments: &MirrorArguments) -> Result<Answer, Failure> {
     let names = Names::parse(&arguments.source, &arguments.target).map_err(Failure::Usage)?;
-    let from = From::open(&names, &arguments.asking).await.map_err(Failure::Usage)?;
-    let to = To::open(&names, &arguments.asking).await.map_err(Failure::Usage)?;
-    let at = |error| Failure::Place(failure(&error, || from.found.advice(names.source_host())));
-    let listed = from.place.referrers(&from.repository, &names.digest, ARTIFACT_TYPE, &from.found.credentials).await;
-    let listed = listed.map_err(at)?;
+    let (from, to) = place::open(&names, &arguments.asking).await.map_err(Failure::Usage)?;
+    let listed = from.referrers(&names.digest).await.map_err(Failure::Place)?;
     let mut answer = Answer {
         source: clip(&arguments.source, TEXT_MOST),
         target: clip(&arguments.target, TEXT_MOST),

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sealwatch_registry::{
-    CredentialKey, Credentials, Descriptor, Digest, Error, HttpRegistry, LayoutRegistry, Reference, Registry,
-    RegistryOptions, Repository, Target,
+    CredentialKey, Credentials, Descriptor, Digest, Error, HttpRegistry, LayoutRegistry, PlainFetcher, Pusher,
+    Reference, Registry, RegistryOptions, Repository, Target,
 };
+use sealwatch_verifier::Revocation;
 
 use crate::{
     args::{AskingArguments, SourceArguments},
@@ -19,6 +20,18 @@ use crate::{
 pub(crate) struct Source {
     pub(crate) place: Place,
     /// What docker's and podman's files have for the registries of these images.
+    pub(crate) found: Found,
+    /// What the flags say, whichever registries are named.
+    pub(crate) settings: RegistryOptions,
+}
+
+/// How registries are asked by hand: the flags, and the files that they and the environment name, read once.
+pub(crate) struct Asking {
+    /// What the flags say, whichever registries are named.
+    settings: RegistryOptions,
+    /// The same for these registries: whoever names one on the command line means it, wherever it is.
+    options: RegistryOptions,
+    /// What docker's and podman's files have for them.
     pub(crate) found: Found,
 }
 
@@ -36,37 +49,57 @@ impl Source {
     ) -> Result<Self, String> {
         if let Some(folder) = &arguments.oci_layout {
             let layout = layout(folder).map_err(|error| format!("--oci-layout: {error}"))?;
-            return Ok(Self { place: Place::Layout(layout), found: Found::default() });
+            let settings = settings(&arguments.asking)?;
+            return Ok(Self { place: Place::Layout(layout), found: Found::default(), settings });
         }
         let hosts: Vec<String> = images.map(|image| image.repository().registry().to_owned()).collect();
-        Self::of_registries(&arguments.asking, &hosts).await
+        let asking = Asking::read(&arguments.asking, &hosts).await?;
+        Ok(Self { place: Place::Http(asking.registry()?), found: asking.found, settings: asking.settings })
+    }
+}
+
+impl Asking {
+    /// Reads the files, and warns of what is odd in them. Nothing is asked yet, but credential helpers where they are
+    /// allowed.
+    pub(crate) async fn read(arguments: &AskingArguments, hosts: &[String]) -> Result<Self, String> {
+        let settings = settings(arguments)?;
+        let mut options = settings.clone();
+        for host in hosts {
+            if arguments.insecure_registry {
+                options.registries.insecure(host).map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
+            }
+            options.named_hosts.push(host.clone());
+        }
+        let found = credentials::find(arguments, hosts).await?;
+        Ok(Self { settings, options, found })
     }
 
-    /// These registries, with the credentials that docker and podman have for them.
-    pub(crate) async fn of_registries(asking: &AskingArguments, hosts: &[String]) -> Result<Self, String> {
-        let options = options(asking, hosts)?;
-        let found = credentials::find(asking, hosts).await?;
-        let registry = HttpRegistry::new(options).map_err(|error| error.to_string())?;
-        Ok(Self { place: Place::Http(registry), found })
+    /// Who reads from these registries.
+    pub(crate) fn registry(&self) -> Result<HttpRegistry, String> {
+        HttpRegistry::new(self.options.clone()).map_err(|error| error.to_string())
     }
+
+    /// Who writes to one repository in them.
+    pub(crate) fn pusher(&self, repository: &Repository) -> Result<Pusher, String> {
+        let pusher = Pusher::new(self.options.clone(), repository, self.found.credentials.clone());
+        pusher.map_err(|error| error.to_string())
+    }
+}
+
+/// Who asks about revocation, where these settings allow it.
+pub(crate) fn revocation(settings: &RegistryOptions) -> Result<Revocation, String> {
+    PlainFetcher::new(settings).map(Revocation::new).map_err(|error| error.to_string())
+}
+
+fn settings(arguments: &AskingArguments) -> Result<RegistryOptions, String> {
+    let settings = registries::options(&arguments.registries, registries::Origin::Local)?;
+    settings.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
+    Ok(settings)
 }
 
 /// Opens a layout.
 pub(crate) fn layout(folder: &Path) -> Result<LayoutRegistry, String> {
     LayoutRegistry::open(folder).map_err(|error| error.to_string())
-}
-
-/// The options under which these registries are asked: whoever names one on the command line means it, wherever it is.
-pub(crate) fn options(arguments: &AskingArguments, hosts: &[String]) -> Result<RegistryOptions, String> {
-    let mut options = registries::options(&arguments.registries, registries::Origin::Local)?;
-    options.registries.warnings().iter().for_each(|warning| terminal::warn(warning));
-    for host in hosts {
-        if arguments.insecure_registry {
-            options.registries.insecure(host).map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
-        }
-        options.named_hosts.push(host.clone());
-    }
-    Ok(options)
 }
 
 impl Registry for Place {

@@ -43,6 +43,11 @@ pub(crate) fn warn(message: &str) {
     say("warning", message);
 }
 
+/// Says a fact beside the answer that is nothing to worry about.
+pub(crate) fn note(message: &str) {
+    say("note", message);
+}
+
 /// Says several things beside the answer.
 pub(crate) fn warn_of(messages: &[String]) {
     for message in messages {

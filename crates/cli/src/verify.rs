@@ -9,10 +9,10 @@ use std::{panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
-use sealwatch_registry::{Digest, PlainFetcher, Reference, Registry};
+use sealwatch_registry::{Credentials, Digest, Reference, Registry};
 use sealwatch_verifier::{
-    DigestMatching, FollowedMatter, Freshness, GatherError, Platforms, Question, Reason, Revocation, Runs, Selection,
-    Verdict, Verification, Verifier, Via,
+    DigestMatching, Findings, FollowedMatter, Freshness, GatherError, Platforms, Question, Reason, Revocation, Runs,
+    Selection, Verdict, Verification, Verifier, Via,
     notation::{Action, CheckResult, Statement},
     select,
 };
@@ -20,8 +20,8 @@ use sealwatch_verifier::{
 use self::policy_file::Policy;
 use crate::{
     args::{self, LogFormat, VerifyArguments},
-    credentials::Found,
-    log, registries,
+    credentials::{self, Found},
+    log,
     source::{self, Place},
     terminal,
 };
@@ -114,7 +114,8 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
         Place::Layout(_) => Source::Layout,
         Place::Http(_) => Source::Registry { insecure: arguments.source.asking.insecure_registry },
     };
-    let revocation = revocation(arguments)?;
+    // Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
+    let revocation = source::revocation(&opened.settings)?;
     let engine = Engine { verifier: Verifier::new(opened.place), revocation, found: opened.found };
     Ok(verify_all(&engine, source, &policy, &images).await)
 }
@@ -123,12 +124,6 @@ async fn answers(arguments: &VerifyArguments) -> Result<Vec<Answer>, String> {
 pub(crate) fn parse(image: &str) -> Result<(String, Reference), String> {
     let reference = image.parse().map_err(|error| format!("IMAGE {image:?}: {error}"))?;
     Ok((image.to_owned(), reference))
-}
-
-/// Certificates may lead where the flags allow it, but not to the registries of the images for their sake alone.
-fn revocation(arguments: &VerifyArguments) -> Result<Revocation, String> {
-    let options = registries::options(&arguments.source.asking.registries, registries::Origin::Local)?;
-    PlainFetcher::new(&options).map(Revocation::new).map_err(|error| error.to_string())
 }
 
 async fn verify_all<R: Registry>(
@@ -185,8 +180,27 @@ async fn look<R: Registry>(
     policy: &Policy,
     reference: &Reference,
 ) -> (Option<Digest>, Result<(Verification, (Digest, Via)), GatherError>) {
+    let (digest, findings) = match find(verifier, policy.matching, reference, &found.credentials).await {
+        (digest, Ok(findings)) => (digest, findings),
+        (digest, Err(error)) => return (digest, Err(error)),
+    };
+    let Policy { document, stores, brought, matching, .. } = policy;
     let repository = reference.repository();
-    let credentials = &found.credentials;
+    let matter = FollowedMatter { repository, findings: &findings, matching: *matching, document, stores, brought };
+    matter.learn(revocation, Freshness { interval: Duration::MAX, since: None }).await;
+    let now = Timestamp::now();
+    let judgement = matter.judge(&matter.recall(revocation, Duration::MAX, now), now);
+    (digest, Ok((judgement.verification, (judgement.verified_digest, judgement.via))))
+}
+
+/// Asks for the signatures that count for an image. The digest is none where a tag could not be resolved.
+pub(crate) async fn find<R: Registry>(
+    verifier: &Verifier<R>,
+    matching: DigestMatching,
+    reference: &Reference,
+    credentials: &Credentials,
+) -> (Option<Digest>, Result<Findings, GatherError>) {
+    let repository = reference.repository();
     let digest = match reference.digest() {
         Some(digest) => Ok(digest.clone()),
         None => verifier.resolve(repository, reference.tag().unwrap_or(DEFAULT_TAG), credentials).await,
@@ -199,20 +213,12 @@ async fn look<R: Registry>(
         repository: repository.clone(),
         runs: Runs::Digest(digest.clone()),
         references: vec![reference.clone()],
-        matching: policy.matching,
+        matching,
         // It may run anywhere.
         platforms: Platforms::Unknown,
     };
-    let findings = match verifier.investigate(&question, credentials, Duration::ZERO, Timestamp::now()).await {
-        Ok(findings) => findings,
-        Err(error) => return (Some(digest), Err(error)),
-    };
-    let Policy { document, stores, brought, matching, .. } = policy;
-    let matter = FollowedMatter { repository, findings: &findings, matching: *matching, document, stores, brought };
-    matter.learn(revocation, Freshness { interval: Duration::MAX, since: None }).await;
-    let now = Timestamp::now();
-    let judgement = matter.judge(&matter.recall(revocation, Duration::MAX, now), now);
-    (Some(digest), Ok((judgement.verification, (judgement.verified_digest, judgement.via))))
+    let findings = verifier.investigate(&question, credentials, Duration::ZERO, Timestamp::now()).await;
+    (Some(digest), findings)
 }
 
 fn internal_error() -> GatherError {
@@ -227,9 +233,7 @@ fn internal_error() -> GatherError {
 fn unknown(error: &GatherError, source: Source, statement: &Statement, on_refusal: &str) -> Verification {
     let mut verification = Verification::without_evidence(error, Some(statement));
     let advice = match (error.reason, source) {
-        (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => {
-            "; a registry without TLS needs --insecure-registry"
-        }
+        (Reason::RegistryUnavailable, Source::Registry { insecure: false }) => credentials::WITHOUT_TLS,
         (Reason::RegistryUnauthorized, Source::Registry { .. }) => on_refusal,
         _ => "",
     };

@@ -151,7 +151,7 @@ impl Certificate {
     }
 
     /// Whether `issuer` has the name that this certificate gives for its issuer, byte by byte, and made its signature.
-    pub(crate) fn is_issued_by(&self, issuer: &Self) -> bool {
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
         self.names_as_issuer(issuer) && self.is_signed_with_key_of(issuer)
     }
 

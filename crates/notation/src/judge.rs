@@ -6,7 +6,7 @@ mod authenticity;
 mod timestamp;
 
 use crate::Timestamp;
-use crate::certificate::text;
+use crate::certificate::{Certificate, text};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 use crate::payload::TargetArtifact;
@@ -75,17 +75,28 @@ pub fn revocation_questions(
     stores: &TrustStores,
     now: Timestamp,
 ) -> RevocationQuestions {
+    RevocationQuestions::of(revocation_chains(envelope, statement, stores, now).iter().map(Vec::as_slice))
+}
+
+/// The chains that [`revocation_questions`] asks about, each with the leaf first and the root last; for whoever brings
+/// their revocation lists to where nobody can be asked (RV-24).
+pub fn revocation_chains(
+    envelope: &Envelope,
+    statement: &Statement,
+    stores: &TrustStores,
+    now: Timestamp,
+) -> Vec<Vec<Certificate>> {
     let is_asked = |check| statement.actions().of(check) != Action::Skip;
     if statement.level() == Level::Skip || check_authenticity(envelope, statement, stores).1.is_none() {
-        return RevocationQuestions::default();
+        return Vec::new();
     }
     let authority = if is_asked(CheckType::AuthenticTimestamp) {
         find_authority_chain(envelope, statement, stores, now)
     } else {
         None
     };
-    let signing = is_asked(CheckType::Revocation).then(|| envelope.certificate_chain());
-    RevocationQuestions::of(signing.into_iter().chain(authority.as_deref()))
+    let signing = is_asked(CheckType::Revocation).then(|| envelope.certificate_chain().to_vec());
+    signing.into_iter().chain(authority).collect()
 }
 
 impl Outcome {

@@ -119,7 +119,7 @@ pub use envelope::{
     MEDIA_TYPE_JWS, SigningScheme, VerificationPlugin,
 };
 pub use identity::{DistinguishedName, DistinguishedNameError, Identity};
-pub use judge::{judge, revocation_questions};
+pub use judge::{judge, revocation_chains, revocation_questions};
 pub use outcome::{Anchor, Check, CheckResult, CheckType, Outcome, Reason, Verdict};
 pub use payload::TargetArtifact;
 pub use policy::{

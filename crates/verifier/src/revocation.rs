@@ -108,6 +108,22 @@ impl Revocation {
         }
     }
 
+    /// Fetches one revocation list, for somebody who brings it to where nobody can be asked: as [`Revocation::learn`]
+    /// does, with the same limits and checks, but nothing is remembered.
+    ///
+    /// # Errors
+    /// Why it could not be had, or is no answer to the question, as a phrase.
+    pub async fn fetch_list(&self, question: &RevocationQuestion) -> Result<RevocationList, String> {
+        let queue = self.hosts.queue(host_of(&question.url));
+        let _place = queue.enter().await;
+        let body = self.fetch(question).await.map_err(|error| error.to_string())?;
+        match read(question.clone(), body, Timestamp::now()).await? {
+            (Answer::List(list), Ok(_)) => Ok(list),
+            (_, Err(why)) => Err(why),
+            (Answer::Ocsp(..), Ok(_)) => Err("the question is not about a revocation list".to_owned()),
+        }
+    }
+
     /// How many requests were made, by method (`OCSP`, `CRL`) and result.
     pub fn requests(&self) -> RequestCounts {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -25,12 +25,13 @@ use markdown::Page;
 /// Fewer pages than this mean that the folder was not found.
 const LEAST_PAGES: usize = 12;
 /// The program's commands.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "verify",
     "inspect",
     "policy import",
     "policy export",
     "policy lint",
+    "crl fetch",
     "mirror",
     "operator",
     "check",

@@ -9,6 +9,7 @@ mod dead;
 mod mirrors;
 mod offline;
 mod planted;
+mod pushing;
 mod tenants;
 
 use std::sync::Arc;

@@ -7,3 +7,4 @@ mod inspect;
 mod manners;
 mod mirror;
 mod policy;
+mod terminal;

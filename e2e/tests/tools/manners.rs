@@ -123,3 +123,27 @@ async fn a_credential_helper_runs_only_where_it_is_allowed() -> Result<()> {
     assert_eq!(fs::read_to_string(&mark)?.trim(), registry.host());
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_odd_in_a_file_is_said_once() -> Result<()> {
+    let (from, to) = (Registry::olareg().await?, Registry::distribution().await?);
+    let desk = Desk::set(&from, true, &[Signed::Cose]).await?;
+    let image = desk.images.of(Signed::Cose)?.by_digest();
+    let registries = desk.write("registries.yaml", "mirorrs: {}\n")?;
+    desk.write("docker/config.json", "{\"auths\": [")?;
+    let (target, policy) =
+        (format!("{}/copy/app", to.host()), desk.notation_policy(&sealwatch_e2e::scene::seed_document())?);
+    let mut verify: Vec<&str> = policy.iter().map(String::as_str).collect();
+    verify.extend(["verify", &image]);
+    verify.rotate_right(2);
+    for args in [vec!["mirror", &image, &target], vec!["inspect", &image], verify] {
+        let mut command = cli::command(args.iter().chain(&["--insecure-registry", "--registries", &registries]))?;
+        let output = command.env("DOCKER_CONFIG", desk.folder().join("docker")).output().await?;
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
+        for odd in ["mirorrs is not known", "config.json: "] {
+            assert_eq!(said.matches(odd).count(), 1, "{args:?}: {odd}: {said}");
+        }
+    }
+    Ok(())
+}

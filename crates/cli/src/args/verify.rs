@@ -47,8 +47,8 @@ pub(crate) struct VerifyArguments {
     /// Where the trust stores are, laid out as Notation's truststore/x509; they take the place of a TrustPolicy's own
     #[arg(long, value_name = "DIR")]
     pub(crate) trust_store: Option<PathBuf>,
-    /// A certificate revocation list, DER or PEM, used like a fetched one (repeatable); beside those that a TrustPolicy
-    /// brings
+    /// A certificate revocation list, DER or PEM, or a folder of them, used like fetched ones (repeatable); beside those
+    /// that a TrustPolicy brings
     #[arg(long, value_name = "FILE")]
     pub(crate) crl: Vec<PathBuf>,
     /// Whose signatures count for a digest; of a TrustPolicy its own spec.digestMatching, unless this is given

@@ -9,7 +9,10 @@ use sealwatch_verifier::notation::{ClaimedTimestamp, SignatureAlgorithm};
 use serde::Serialize;
 
 use super::{Inspected, Intact, Signature, is_about};
-use crate::output::{CertificateReport, IMAGE_MOST, TEXT_MOST};
+use crate::{
+    credentials::Found,
+    output::{CertificateReport, IMAGE_MOST, TEXT_MOST},
+};
 
 /// How many attributes of a kind are shown.
 const ATTRIBUTES_MOST: usize = 64;
@@ -156,27 +159,13 @@ fn text(supplied: &str) -> String {
 }
 
 impl ImageReport {
-    pub(super) fn new(
-        asked: &str,
-        reference: &Reference,
-        looked: Result<Inspected, Error>,
-        advice: impl Fn() -> String,
-    ) -> Self {
+    pub(super) fn new(asked: &str, reference: &Reference, looked: Result<Inspected, Error>, found: &Found) -> Self {
         let looked = match looked {
             Ok(inspected) => Looked::from(&inspected),
-            Err(error) => Looked::Failed { error: failure(&error, &advice) },
+            Err(error) => Looked::Failed { error: found.failure(&error, reference.repository().registry()) },
         };
         Self { image: clip(asked, IMAGE_MOST), repository: reference.repository().to_string(), looked }
     }
-}
-
-/// An error of a registry as one sentence, with what may help.
-pub(crate) fn failure(error: &Error, advice: impl Fn() -> String) -> String {
-    let advice = match error {
-        Error::Unauthorized { .. } | Error::Forbidden { .. } => advice(),
-        _ => String::new(),
-    };
-    clip(&format!("{error}{advice}"), IMAGE_MOST)
 }
 
 impl From<&Inspected> for Looked {

@@ -6,27 +6,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use sealwatch_api::text::clip;
 use sealwatch_registry::{
-    Credentials, Descriptor, Digest, LayoutRegistry, Pusher, Reference, Registry as _, Repository,
+    Algorithm, Credentials, Descriptor, Digest, Error, LayoutRegistry, Pusher, Reference, Registry as _, Repository,
 };
 use sealwatch_verifier::notation::ARTIFACT_TYPE;
 
-use super::{
-    layout::LayoutWriter,
-    signature::{Blob, Signature},
-};
+use super::{layout::LayoutWriter, signature::Signature};
 use crate::{
     args::AskingArguments,
-    credentials::{self, Found},
-    inspect::report::failure,
-    source::{self, Place, Source},
+    credentials::Found,
+    source::{self, Asking, Place},
 };
 
 /// What stands before the folder of an OCI image layout.
 const LAYOUT: &str = "oci-layout:";
 /// Names of repositories mean nothing to a layout.
 const NO_REPOSITORY: &str = "layout.invalid/layout";
+/// The content of a configuration that says nothing.
+const EMPTY: &[u8] = b"{}";
 
 /// What the user named.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,63 +66,97 @@ impl Names {
         }
         Ok(Self { source: end, target: target_end, digest })
     }
+}
 
-    /// The registry of the source, for advice; empty of a layout.
-    pub(super) fn source_host(&self) -> &str {
-        match &self.source {
-            End::Registry(repository) => repository.registry(),
-            End::Layout(_) => "",
+impl End {
+    fn host(&self) -> Option<String> {
+        match self {
+            Self::Registry(repository) => Some(repository.registry().to_owned()),
+            Self::Layout(_) => None,
         }
     }
 }
 
 /// Where signatures come from.
 pub(super) struct From {
-    pub(super) place: Place,
-    pub(super) repository: Repository,
-    pub(super) found: Found,
+    place: Place,
+    repository: Repository,
+    found: Found,
 }
 
 impl From {
-    pub(super) async fn open(names: &Names, asking: &AskingArguments) -> Result<Self, String> {
-        match &names.source {
+    fn open(end: &End, asking: &Asking) -> Result<Self, String> {
+        match end {
             End::Layout(folder) => {
                 let repository = NO_REPOSITORY.parse().map_err(|error| format!("{error}"))?;
                 let place = Place::Layout(source::layout(folder)?);
                 Ok(Self { place, repository, found: Found::default() })
             }
             End::Registry(repository) => {
-                let Source { place, found } =
-                    Source::of_registries(asking, &[repository.registry().to_owned()]).await?;
-                Ok(Self { place, repository: repository.clone(), found })
+                let place = Place::Http(asking.registry()?);
+                Ok(Self { place, repository: repository.clone(), found: asking.found.clone() })
             }
         }
     }
 
+    /// The signatures of an image.
+    pub(super) async fn referrers(&self, image: &Digest) -> Result<Vec<Descriptor>, String> {
+        let listed = self.place.referrers(&self.repository, image, ARTIFACT_TYPE, &self.found.credentials).await;
+        listed.map_err(|error| self.failure(&error))
+    }
+
+    /// The bytes of a manifest.
+    pub(super) async fn manifest(&self, manifest: &Descriptor) -> Result<Bytes, String> {
+        let bytes = self.place.manifest(&self.repository, manifest, &self.found.credentials).await;
+        bytes.map_err(|error| self.failure(&error))
+    }
+
     /// The bytes of a blob.
-    pub(super) async fn blob(&self, blob: &Descriptor) -> Result<bytes::Bytes, String> {
+    pub(super) async fn blob(&self, blob: &Descriptor) -> Result<Bytes, String> {
         let bytes = self.place.blob(&self.repository, blob, &self.found.credentials).await;
-        bytes.map_err(|error| failure(&error, || self.found.advice(self.repository.registry())))
+        bytes.map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &Error) -> String {
+        self.found.failure(error, self.repository.registry())
     }
 }
 
 /// Where signatures go to.
 pub(super) enum To {
-    Registry { pusher: Box<Pusher>, advice: String, sent: BTreeSet<Digest> },
+    Registry(Box<Writer>),
     Layout(LayoutWriter),
 }
 
+/// A registry that is written to.
+pub(super) struct Writer {
+    pusher: Pusher,
+    host: String,
+    found: Found,
+    /// The blobs that it has now.
+    sent: BTreeSet<Digest>,
+}
+
+impl Writer {
+    fn failure(&self, error: &Error) -> String {
+        self.found.failure(error, &self.host)
+    }
+}
+
+/// Opens both ends. Nothing is asked yet, but credential helpers where they are allowed.
+pub(super) async fn open(names: &Names, arguments: &AskingArguments) -> Result<(From, To), String> {
+    let hosts: Vec<String> = [&names.source, &names.target].into_iter().filter_map(End::host).collect();
+    let asking = Asking::read(arguments, &hosts).await?;
+    Ok((From::open(&names.source, &asking)?, To::open(&names.target, asking)?))
+}
+
 impl To {
-    pub(super) async fn open(names: &Names, asking: &AskingArguments) -> Result<Self, String> {
-        match &names.target {
+    fn open(end: &End, asking: Asking) -> Result<Self, String> {
+        match end {
             End::Layout(folder) => LayoutWriter::open(folder).map(Self::Layout),
             End::Registry(repository) => {
-                let hosts = [repository.registry().to_owned()];
-                let options = source::options(asking, &hosts)?;
-                let found = credentials::find(asking, &hosts).await?;
-                let advice = found.advice(repository.registry());
-                let pusher = Pusher::new(options, repository, found.credentials).map_err(|error| error.to_string())?;
-                Ok(Self::Registry { pusher: Box::new(pusher), advice, sent: BTreeSet::new() })
+                let (pusher, host) = (asking.pusher(repository)?, repository.registry().to_owned());
+                Ok(Self::Registry(Box::new(Writer { pusher, host, found: asking.found, sent: BTreeSet::new() })))
             }
         }
     }
@@ -131,9 +164,9 @@ impl To {
     /// The digests of the signatures that are there.
     pub(super) async fn referrers(&self, image: &Digest) -> Result<BTreeSet<Digest>, String> {
         let listed = match self {
-            Self::Registry { pusher, advice, .. } => {
-                let listed = pusher.referrers(image, ARTIFACT_TYPE).await;
-                listed.map_err(|error| failure(&error, || advice.clone()))?
+            Self::Registry(writer) => {
+                let listed = writer.pusher.referrers(image, ARTIFACT_TYPE).await;
+                listed.map_err(|error| writer.failure(&error))?
             }
             Self::Layout(layout) => match layout.reader() {
                 Some(reader) => signatures(reader, image).await?,
@@ -146,32 +179,29 @@ impl To {
     /// Whether the image itself is there. A layout of signatures alone is what one carries to a site.
     pub(super) async fn has_image(&self, image: &Digest) -> Result<bool, String> {
         match self {
-            Self::Registry { pusher, advice, .. } => {
-                pusher.has_manifest(image).await.map_err(|error| failure(&error, || advice.clone()))
-            }
+            Self::Registry(writer) => writer.pusher.has_manifest(image).await.map_err(|error| writer.failure(&error)),
             Self::Layout(_) => Ok(true),
         }
     }
 
     /// Sends a blob unless it is there. What the source has is fetched only if it is not, and no blob twice.
-    pub(super) async fn blob(&mut self, from: &From, blob: &Blob) -> Result<(), String> {
+    pub(super) async fn blob(&mut self, from: &From, blob: &Descriptor) -> Result<(), String> {
         match self {
-            Self::Registry { pusher, advice, sent } => {
-                if !sent.insert(blob.descriptor.digest.clone()) {
+            Self::Registry(writer) => {
+                if !writer.sent.insert(blob.digest.clone()) {
                     return Ok(());
                 }
-                let at = |error| failure(&error, || advice.clone());
-                if pusher.has_blob(&blob.descriptor.digest).await.map_err(at)? {
+                if writer.pusher.has_blob(&blob.digest).await.map_err(|error| writer.failure(&error))? {
                     return Ok(());
                 }
-                let bytes = blob.bytes(from).await?;
-                pusher.blob(&blob.descriptor.digest, bytes).await.map_err(at)
+                let bytes = content(from, blob).await?;
+                writer.pusher.blob(&blob.digest, bytes).await.map_err(|error| writer.failure(&error))
             }
             Self::Layout(layout) => {
-                if layout.has(&blob.descriptor.digest) {
+                if layout.has(&blob.digest) {
                     return Ok(());
                 }
-                layout.blob(&blob.descriptor.digest, &blob.bytes(from).await?)
+                layout.blob(&blob.digest, &content(from, blob).await?)
             }
         }
     }
@@ -180,9 +210,9 @@ impl To {
     pub(super) async fn manifest(&mut self, signature: &Signature) -> Result<bool, String> {
         let Signature { descriptor, bytes, .. } = signature;
         match self {
-            Self::Registry { pusher, advice, .. } => {
-                let listed = pusher.manifest(&descriptor.media_type, &descriptor.digest, bytes.clone()).await;
-                listed.map_err(|error| failure(&error, || advice.clone()))
+            Self::Registry(writer) => {
+                let sent = writer.pusher.manifest(&descriptor.media_type, &descriptor.digest, bytes.clone()).await;
+                sent.map_err(|error| writer.failure(&error))
             }
             Self::Layout(layout) => layout.blob(&descriptor.digest, bytes).map(|()| false),
         }
@@ -191,13 +221,19 @@ impl To {
     /// Makes the manifests that are not listed yet known as referrers of the image.
     pub(super) async fn list(self, image: &Digest, unlisted: &[Descriptor]) -> Result<(), String> {
         match self {
-            Self::Registry { .. } if unlisted.is_empty() => Ok(()),
-            Self::Registry { pusher, advice, .. } => {
-                pusher.list(image, unlisted).await.map_err(|error| failure(&error, || advice.clone()))
-            }
+            Self::Registry(_) if unlisted.is_empty() => Ok(()),
+            Self::Registry(writer) => writer.pusher.list(image, unlisted).await.map_err(|error| writer.failure(&error)),
             Self::Layout(layout) => layout.finish(unlisted),
         }
     }
+}
+
+/// The content of a blob, which is asked for unless it is known anyway.
+async fn content(from: &From, blob: &Descriptor) -> Result<Bytes, String> {
+    if blob.digest == Digest::of_bytes(Algorithm::Sha256, EMPTY) {
+        return Ok(Bytes::from_static(EMPTY));
+    }
+    from.blob(blob).await
 }
 
 async fn signatures(layout: &LayoutRegistry, image: &Digest) -> Result<Vec<Descriptor>, String> {

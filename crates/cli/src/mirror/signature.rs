@@ -6,17 +6,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use sealwatch_api::text::clip;
 use sealwatch_registry::{
-    Algorithm, Descriptor, Digest, Registry as _,
+    Descriptor, Digest,
     limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS},
 };
 use sealwatch_verifier::notation::ARTIFACT_TYPE;
 use serde::Deserialize;
 
 use super::place::From;
-use crate::inspect::report::failure;
 
-/// The content of a configuration that says nothing.
-const EMPTY: &[u8] = b"{}";
 /// How many layers a signature may have; Notation writes one.
 const LAYERS_MOST: usize = 16;
 
@@ -26,12 +23,7 @@ pub(super) struct Signature {
     pub(super) descriptor: Descriptor,
     pub(super) bytes: Bytes,
     /// Configuration and envelope.
-    pub(super) blobs: Vec<Blob>,
-}
-
-/// A blob that a signature needs.
-pub(super) struct Blob {
-    pub(super) descriptor: Descriptor,
+    pub(super) blobs: Vec<Descriptor>,
 }
 
 /// The parts of a manifest that name other content. OCI image manifests have `config` and `layers`, the older artifact
@@ -61,8 +53,7 @@ struct Named {
 impl Signature {
     /// Fetches the manifest and takes it apart. Its blobs are fetched when somebody needs them.
     pub(super) async fn fetch(from: &From, image: &Digest, listed: &Descriptor) -> Result<Self, String> {
-        let bytes = from.place.manifest(&from.repository, listed, &from.found.credentials).await;
-        let bytes = bytes.map_err(|error| failure(&error, || from.found.advice(from.repository.registry())))?;
+        let bytes = from.manifest(listed).await?;
         Self::parse(image, listed, bytes).map_err(|why| format!("signature {}: {why}", listed.digest))
     }
 
@@ -78,7 +69,7 @@ impl Signature {
         if named.len() > LAYERS_MOST {
             return Err(format!("its manifest names more than {LAYERS_MOST} blobs"));
         }
-        let blobs = named.into_iter().map(Blob::parse).collect::<Result<_, _>>()?;
+        let blobs = named.into_iter().map(blob).collect::<Result<_, _>>()?;
         let artifact_type = manifest.artifact_type.filter(|found| !found.is_empty());
         let is_bounded = |(name, value): &(String, String)| {
             name.len() <= MAX_ANNOTATION_BYTES && value.len() <= MAX_ANNOTATION_BYTES
@@ -94,20 +85,8 @@ impl Signature {
     }
 }
 
-impl Blob {
-    fn parse(named: Named) -> Result<Self, String> {
-        let digest =
-            named.digest.parse().map_err(|error| format!("its manifest names a blob by no digest: {error}"))?;
-        let Named { media_type, size, .. } = named;
-        let descriptor = Descriptor { media_type, digest, size, artifact_type: None, annotations: BTreeMap::new() };
-        Ok(Self { descriptor })
-    }
-
-    /// The content, which is asked for unless it is known anyway.
-    pub(super) async fn bytes(&self, from: &From) -> Result<Bytes, String> {
-        if self.descriptor.digest == Digest::of_bytes(Algorithm::Sha256, EMPTY) {
-            return Ok(Bytes::from_static(EMPTY));
-        }
-        from.blob(&self.descriptor).await
-    }
+fn blob(named: Named) -> Result<Descriptor, String> {
+    let digest = named.digest.parse().map_err(|error| format!("its manifest names a blob by no digest: {error}"))?;
+    let Named { media_type, size, .. } = named;
+    Ok(Descriptor { media_type, digest, size, artifact_type: None, annotations: BTreeMap::new() })
 }

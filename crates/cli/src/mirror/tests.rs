@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use bytes::Bytes;
 use sealwatch_registry::Algorithm;
+use sealwatch_verifier::notation::ARTIFACT_TYPE;
 use serde_json::{Value, json};
 
 use super::{layout::LayoutWriter, place::End, *};

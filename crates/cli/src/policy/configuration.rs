@@ -49,15 +49,20 @@ impl Files {
 impl Configuration {
     /// Reads the trust policy file, and nothing of the trust stores yet.
     pub(super) fn read(path: &Path, trust_store: Option<&Path>) -> Result<Self, String> {
-        let Files { policy, stores } = Files::find(path, trust_store)?;
-        let at = |why: String| format!("{}: {why}", policy.display());
+        let files = Files::find(path, trust_store)?;
+        let at = |why: String| format!("{}: {why}", files.policy.display());
         let most = u64::try_from(MAX_POLICY_BYTES).unwrap_or(u64::MAX);
-        let bytes = read_bounded(&policy, most).map_err(at)?;
+        let bytes = read_bounded(&files.policy, most).map_err(at)?;
         if kubernetes_text(&bytes).map_err(at)?.is_some() {
             return Err(at("is no trustpolicy.json, which is a JSON object without kind".to_owned()));
         }
-        let document = TrustPolicyDocument::from_json(&bytes).map_err(|error| at(error.to_string()))?;
-        let raw = serde_json::from_slice(&bytes).map_err(|error| at(error.to_string()))?;
+        Self::parse(&bytes, files.stores.clone()).map_err(at)
+    }
+
+    /// The same of a trust policy file that was read, which is no Kubernetes object.
+    pub(super) fn parse(bytes: &[u8], stores: Option<PathBuf>) -> Result<Self, String> {
+        let document = TrustPolicyDocument::from_json(bytes).map_err(|error| error.to_string())?;
+        let raw = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         Ok(Self { raw, document, stores })
     }
 }

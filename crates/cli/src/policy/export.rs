@@ -18,12 +18,9 @@ use crate::{
     output,
     registries::read_bounded,
     terminal,
-    verify::policy_file::{Policy, kubernetes_text, manifest::Manifest},
+    verify::policy_file::{POLICY_MOST, Policy, kubernetes_text, manifest::Manifest},
     whole::WholeFolder,
 };
-
-/// The largest file that is read, in bytes: a TrustPolicy and its ConfigMaps.
-const FILE_MOST: u64 = 16 * 1024 * 1024;
 
 pub(super) fn run(arguments: &ExportArguments) -> ExitCode {
     match export(arguments) {
@@ -38,7 +35,7 @@ pub(super) fn run(arguments: &ExportArguments) -> ExitCode {
 /// Writes the folder; what Notation has no place for is told.
 fn export(arguments: &ExportArguments) -> Result<Vec<String>, String> {
     let at = |why: String| format!("{}: {why}", arguments.file.display());
-    let bytes = read_bounded(&arguments.file, FILE_MOST).map_err(at)?;
+    let bytes = read_bounded(&arguments.file, POLICY_MOST).map_err(at)?;
     let text = kubernetes_text(&bytes).map_err(at)?;
     let text = text.ok_or_else(|| at("is a trustpolicy.json already; export takes a TrustPolicy".to_owned()))?;
     let manifest = Manifest::parse(text).map_err(at)?;

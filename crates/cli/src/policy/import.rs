@@ -16,18 +16,15 @@ use serde_json::{Value, json};
 use super::{configuration::Configuration, pem};
 use crate::{
     args::ImportArguments,
+    naming::{CONFIG_MAP_MOST, OBJECT_NAME_MOST, distinct, legal_name},
     output, terminal,
     verify::trust_store::{read_files, stores_in},
 };
 
 /// The longest name of a TrustPolicy, which becomes the value of a label.
 const NAME_MOST: usize = 63;
-/// The longest name of a ConfigMap.
-const OBJECT_NAME_MOST: usize = 253;
 /// The longest key of a ConfigMap.
 const KEY_MOST: usize = 253;
-/// What a ConfigMap may hold, in bytes, by the API server.
-const CONFIG_MAP_MOST: usize = 1024 * 1024;
 /// Bounds of a TrustPolicy, by its definition: statements, trust stores, sources of a trust store.
 const STATEMENTS_MOST: usize = 16;
 const STORES_MOST: usize = 32;
@@ -151,21 +148,7 @@ fn data(files: &[(String, Vec<Certificate>)]) -> BTreeMap<String, String> {
 
 /// `NAME-TYPE-STORE` as the name of an object: small letters, digits, `-` and `.`, an alphanumeric at either end.
 fn map_name(policy: &str, reference: &TrustStoreRef) -> String {
-    let whole = format!("{policy}-{}-{}", reference.store_type(), reference.name()).to_ascii_lowercase();
-    let legal = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let name: String = whole.chars().map(legal).take(OBJECT_NAME_MOST.saturating_sub(8)).collect();
-    name.trim_end_matches('-').to_owned()
-}
-
-/// A name that nobody has yet: the wish, or the wish and a number.
-fn distinct(taken: &mut BTreeSet<String>, wish: &str, separator: &str) -> String {
-    let mut name = wish.to_owned();
-    let mut number = 1_usize;
-    while !taken.insert(name.clone()) {
-        number = number.saturating_add(1);
-        name = format!("{wish}{separator}{number}");
-    }
-    name
+    legal_name(&format!("{policy}-{}-{}", reference.store_type(), reference.name()), OBJECT_NAME_MOST)
 }
 
 /// A name of an object, or of a namespace: RFC 1123.

@@ -8,6 +8,7 @@ use std::{
     process::ExitCode,
 };
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use sealwatch_registry::Reference;
 use sealwatch_verifier::notation::{Statement, TrustPolicyDocument, TrustStores};
@@ -17,19 +18,20 @@ use self::rules::{Finding, InUse, Look};
 use super::configuration::{Configuration, Files};
 use crate::{
     args::{LintArguments, LogFormat},
-    inspect::{self, is_about, report::failure},
+    inspect::{self, is_about},
     log, output,
+    registries::read_bounded,
     source::Source,
     terminal,
     verify::{
         parse,
-        policy_file::{Policy, kubernetes_text},
+        policy_file::{POLICY_MOST, Policy, kubernetes_text, manifest::Manifest},
         trust_store::{self, StoreError, stores_in},
     },
 };
 
-/// The largest policy file that is read, in bytes: a TrustPolicy and its ConfigMaps.
-const FILE_MOST: u64 = 16 * 1024 * 1024;
+/// How many images are looked at at once.
+const IMAGES_AT_ONCE: usize = 8;
 /// There is a finding.
 const EXIT_FOUND: u8 = 1;
 /// An image could not be looked at.
@@ -77,13 +79,20 @@ async fn answer(arguments: &LintArguments) -> Result<Answer, String> {
 /// The document and every trust store that is defined, whoever names it.
 fn read(arguments: &LintArguments) -> Result<(TrustPolicyDocument, TrustStores), String> {
     let files = Files::find(&arguments.path, arguments.trust_store.as_deref())?;
-    let at = |why: String| format!("{}: {why}", files.policy.display());
-    let bytes = crate::registries::read_bounded(&files.policy, FILE_MOST).map_err(at)?;
-    if kubernetes_text(&bytes).map_err(at)?.is_some() {
-        let policy = Policy::read(&files.policy, files.stores.as_deref())?;
+    let name = files.policy.display().to_string();
+    let at = |why: String| format!("{name}: {why}");
+    let bytes = read_bounded(&files.policy, POLICY_MOST).map_err(at)?;
+    if let Some(text) = kubernetes_text(&bytes).map_err(at)? {
+        let manifest = Manifest::parse(text).map_err(at)?;
+        // A key in the wrong place is more than a finding.
+        if let Some((reference, why)) = manifest.private_keys().first() {
+            return Err(at(format!("trust store {reference}: {why}")));
+        }
+        let policy = Policy::from_manifest(&manifest, name.clone()).map_err(at)?;
+        let policy = policy.with_stores_of(files.stores.as_deref())?;
         return Ok((policy.document.as_ref().clone(), policy.stores));
     }
-    let configuration = Configuration::read(&arguments.path, arguments.trust_store.as_deref())?;
+    let configuration = Configuration::parse(&bytes, files.stores.clone()).map_err(at)?;
     let mut stores = TrustStores::new();
     let named = configuration.document.statements().iter().flat_map(Statement::trust_stores).cloned();
     let found = configuration.stores.iter().flat_map(|root| stores_in(root));
@@ -112,8 +121,12 @@ async fn in_use(
         return Ok((in_use, failed));
     }
     let source = Source::open(&arguments.source, images.iter().map(|(_, reference)| reference)).await?;
-    for (asked, reference) in images {
-        match inspect::look(&source.place, reference, &source.found.credentials).await {
+    let look = async |(asked, reference): &(String, Reference)| {
+        (asked.clone(), reference.clone(), inspect::look(&source.place, reference, &source.found.credentials).await)
+    };
+    let looked: Vec<_> = stream::iter(images).map(look).buffered(IMAGES_AT_ONCE).collect().await;
+    for (asked, reference, looked) in looked {
+        match looked {
             Ok(inspected) => {
                 let digest = inspected.image.digest;
                 let intact = inspected.signatures.into_iter().filter_map(|signature| signature.read.ok());
@@ -125,8 +138,7 @@ async fn in_use(
                 }));
             }
             Err(error) => {
-                let advice = || source.found.advice(reference.repository().registry());
-                failed.insert(asked.clone(), failure(&error, advice));
+                failed.insert(asked, source.found.failure(&error, reference.repository().registry()));
             }
         }
     }

@@ -20,8 +20,12 @@ use serde::{Deserialize, de::IgnoredAny};
 use self::manifest::Manifest;
 use crate::{registries::read_bounded, verify::trust_store::from_folder};
 
-/// The largest policy file that is read, in bytes.
-const POLICY_MOST: u64 = 1024 * 1024;
+/// The largest policy file that is read, in bytes: a TrustPolicy and the objects that it names. (A trustpolicy.json may
+/// have 1 MiB.)
+pub(crate) const POLICY_MOST: u64 = 16 * 1024 * 1024;
+
+/// How many files are looked for in a folder of revocation lists.
+const CRL_FILES_MOST: usize = 1000;
 
 /// The largest revocation list that is read, in bytes: in PEM it takes half as much again.
 const CRL_MOST: u64 = 48 * 1024 * 1024;
@@ -47,16 +51,11 @@ impl Policy {
         let source = format!("--policy {}", path.display());
         let at = |why: String| format!("{source}: {why}");
         let bytes = read_bounded(path, POLICY_MOST).map_err(at)?;
-        let policy = if let Some(text) = kubernetes_text(&bytes).map_err(at)? {
-            Self::from_manifest(&Manifest::parse(text).map_err(at)?, source.clone()).map_err(at)?
-        } else {
-            let document = TrustPolicyDocument::from_json(&bytes).map_err(|error| at(error.to_string()))?;
-            Self::without_stores(Arc::new(document), source.clone())
-        };
-        match folder {
-            Some(folder) => policy.with_stores_of(folder),
-            None => Ok(policy),
+        match kubernetes_text(&bytes).map_err(at)? {
+            Some(text) => Self::from_manifest(&Manifest::parse(text).map_err(at)?, source.clone()).map_err(at)?,
+            None => Self::from_json(&bytes, source.clone()).map_err(at)?,
         }
+        .with_stores_of(folder)
     }
 
     pub(crate) fn from_manifest(manifest: &Manifest, source: String) -> Result<Self, String> {
@@ -73,12 +72,16 @@ impl Policy {
             let why = "spec.imagePullSecrets are not read; credentials come from the file given by --registries";
             warnings.push(format!("{source}: {why}"));
         }
-        let (stores, matching) = (loaded.stores.stores.clone(), loaded.matching);
+        let (mut stores, matching) = (loaded.stores.stores.clone(), loaded.matching);
+        for (reference, why) in manifest.private_keys() {
+            stores.insert_unavailable(reference, why);
+        }
         Ok(Self { document: loaded.document?, stores, brought, matching, warnings, source })
     }
 
-    /// A trustpolicy.json has its stores elsewhere.
-    fn without_stores(document: Arc<TrustPolicyDocument>, source: String) -> Self {
+    /// A trustpolicy.json, which has its stores elsewhere.
+    pub(crate) fn from_json(bytes: &[u8], source: String) -> Result<Self, String> {
+        let document = TrustPolicyDocument::from_json(bytes).map_err(|error| error.to_string())?;
         let mut stores = TrustStores::new();
         for reference in document.statements().iter().flat_map(Statement::trust_stores) {
             let why =
@@ -86,30 +89,38 @@ impl Policy {
             stores.insert_unavailable(reference.clone(), why);
         }
         let (brought, matching) = (BroughtLists::default(), DigestMatching::Exact);
-        Self { document, stores, brought, matching, warnings: Vec::new(), source }
+        Ok(Self { document: Arc::new(document), stores, brought, matching, warnings: Vec::new(), source })
     }
 
-    /// Stores in a folder take the place of those in a `TrustPolicy`.
-    fn with_stores_of(self, folder: &Path) -> Result<Self, String> {
+    /// Stores in a folder, if one is named, take the place of those in a `TrustPolicy`.
+    pub(crate) fn with_stores_of(self, folder: Option<&Path>) -> Result<Self, String> {
+        let Some(folder) = folder else { return Ok(self) };
         let source = format!("--trust-store {}", folder.display());
         let stores = from_folder(folder, &self.document).map_err(|why| format!("{source}: {why}"))?;
         Ok(Self { stores, source, ..self })
     }
 
-    /// Adds revocation lists from files.
+    /// Adds revocation lists from files, and from the files of folders.
     ///
     /// # Errors
     /// The first that cannot be read, or that there are too many.
-    pub(crate) fn bring(&mut self, files: &[PathBuf]) -> Result<(), String> {
-        for file in files {
-            let at = |why: String| format!("--crl {}: {why}", file.display());
-            let bytes = read_bounded(file, CRL_MOST).map_err(at)?;
-            let list = RevocationList::from_der_or_pem(&bytes).map_err(|error| at(error.to_string()))?;
-            if self.brought.lists.len() >= MAX_BROUGHT_CRLS {
-                return Err(at(format!("there are more than {MAX_BROUGHT_CRLS} revocation lists")));
+    pub(crate) fn bring(&mut self, paths: &[PathBuf]) -> Result<(), String> {
+        for path in paths {
+            for file in files(path).map_err(|why| format!("--crl {}: {why}", path.display()))? {
+                self.bring_file(&file)?;
             }
-            self.brought.lists.push(list);
         }
+        Ok(())
+    }
+
+    fn bring_file(&mut self, file: &Path) -> Result<(), String> {
+        let at = |why: String| format!("--crl {}: {why}", file.display());
+        let bytes = read_bounded(file, CRL_MOST).map_err(at)?;
+        let list = RevocationList::from_der_or_pem(&bytes).map_err(|error| at(error.to_string()))?;
+        if self.brought.lists.len() >= MAX_BROUGHT_CRLS {
+            return Err(at(format!("there are more than {MAX_BROUGHT_CRLS} revocation lists")));
+        }
+        self.brought.lists.push(list);
         Ok(())
     }
 
@@ -133,6 +144,21 @@ impl Policy {
             None => Ok(()),
         }
     }
+}
+
+/// The file itself, or the files of a folder in the order of their names.
+fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| error.to_string())?.take(CRL_FILES_MOST);
+    let files: Result<Vec<PathBuf>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut files = files.map_err(|error: std::io::Error| error.to_string())?;
+    if files.is_empty() {
+        return Err("is an empty folder; name a file with a revocation list, or a folder of them".to_owned());
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// The text of a file with Kubernetes objects; `None` for a trustpolicy.json, which is one JSON object without `kind`.

@@ -66,9 +66,8 @@ fn policy() -> Policy {
 
 async fn verify(registry: &'static Slow, source: Source, images: &[String]) -> Vec<Answer> {
     let images: Vec<_> = images.iter().map(|image| parse(image).unwrap()).collect();
-    let fetcher = PlainFetcher::new(&RegistryOptions::default()).unwrap();
-    let engine =
-        Engine { verifier: Verifier::new(registry), revocation: Revocation::new(fetcher), found: Found::default() };
+    let revocation = source::revocation(&RegistryOptions::default()).unwrap();
+    let engine = Engine { verifier: Verifier::new(registry), revocation, found: Found::default() };
     verify_all(&engine, source, &policy(), &images).await
 }
 

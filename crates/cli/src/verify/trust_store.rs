@@ -137,7 +137,7 @@ fn certificates_of(file: &Path) -> Result<Vec<Certificate>, StoreError> {
 
 /// Whether a file holds a private key, in PEM or in DER (PKCS #8, PKCS #1, SEC 1: a sequence that begins with a version,
 /// where a certificate begins with another sequence).
-fn is_private_key(bytes: &[u8]) -> bool {
+pub(crate) fn is_private_key(bytes: &[u8]) -> bool {
     let is_pem = |line: &str| line.trim_start().starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");
     if std::str::from_utf8(bytes).is_ok_and(|text| text.lines().any(is_pem)) {
         return true;

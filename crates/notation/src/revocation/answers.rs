@@ -79,7 +79,8 @@ impl RevocationAnswers {
         self.lists.insert(url.to_owned(), list.map_err(|why| not_fetched(url, &why)));
     }
 
-    /// Takes a revocation list that the user brought. It stands for a list at any distribution point of a certificate
+    /// Takes a revocation list that the user brought, or a delta of one. A delta counts with the list that it continues,
+    /// brought or fetched. A list stands for a list at any distribution point of a certificate
     /// of its issuer that it covers, and is looked at too if such a certificate names no source at all.
     ///
     /// # Errors

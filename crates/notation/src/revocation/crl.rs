@@ -136,6 +136,11 @@ impl RevocationList {
         Ok(())
     }
 
+    /// Whether it says of itself that it is a delta.
+    pub(super) fn is_delta(&self) -> bool {
+        self.0.extensions.base_number.is_some()
+    }
+
     pub(super) fn names_as_issuer(&self, issuer: &Certificate) -> bool {
         self.0.issuer == issuer.raw_subject()
     }
@@ -149,14 +154,17 @@ impl RevocationList {
     ) -> Result<(), RevocationError> {
         let extensions = &self.0.extensions;
         extensions.check_critical()?;
-        if extensions.base_number.is_some() {
+        if self.is_delta() {
             return Err(RevocationError::DeltaAsBase);
         }
         extensions.check_issuing_point(certificate, point)
     }
 
-    /// RV-21: this is a delta that continues `base`.
-    pub(super) fn check_delta_of(&self, base: &Self) -> Result<(), RevocationError> {
+    /// RV-21: this is a delta that continues `base`. Says nothing about who made it.
+    ///
+    /// # Errors
+    /// Why it is none, or is not understood.
+    pub fn check_delta_of(&self, base: &Self) -> Result<(), RevocationError> {
         let (extensions, of_base) = (&self.0.extensions, &base.0.extensions);
         let unfit = |problem| Err(RevocationError::DeltaUnfit { problem });
         extensions.check_critical()?;

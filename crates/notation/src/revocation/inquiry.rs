@@ -39,7 +39,7 @@ impl From<RevocationError> for Trouble {
     }
 }
 
-impl Inquiry<'_> {
+impl<'a> Inquiry<'a> {
     fn note(&mut self, instants: impl IntoIterator<Item = Option<Timestamp>>) {
         let future = instants.into_iter().flatten().filter(|instant| *instant > self.now);
         self.until = future.chain(self.until).min();
@@ -178,17 +178,19 @@ impl Inquiry<'_> {
         list.check_scope(certificate, point)?;
         let mut listing = Listing::default();
         self.read(list, certificate, &mut listing)?;
-        let mut next_update = list.next_update();
-        if let Some(urls) = list.delta_urls() {
-            let urls: Vec<&str> = urls.take(super::MAX_URLS_PER_CERTIFICATE).collect();
-            let delta = self.find_delta(list, &urls, issuer)?;
-            self.read(delta, certificate, &mut listing)?;
-            next_update = next_update.min(delta.next_update());
+        let Some(urls) = list.delta_urls() else { return listing.good_until(list.next_update()) };
+        let urls: Vec<&str> = urls.take(super::MAX_URLS_PER_CERTIFICATE).collect();
+        let (mut good, mut open) = (None, None);
+        for delta in self.find_deltas(list, &urls, issuer)? {
+            let mut both = listing.clone();
+            let read = self.read(delta, certificate, &mut both);
+            match read.and_then(|()| both.good_until(list.next_update().min(delta.next_update()))) {
+                Ok(until) => good = good.into_iter().chain([until]).max(),
+                Err(Trouble::Unknown(error)) => _ = open.get_or_insert(error),
+                Err(revoked) => return Err(revoked),
+            }
         }
-        match listing.held {
-            Some((since, true)) => Err(Trouble::Revoked(format!("on hold since {since}, says a revocation list"))),
-            _ => Ok(next_update),
-        }
+        good.ok_or_else(|| open.unwrap_or(RevocationError::NoSource).into())
     }
 
     /// RV-17, D13: an expired list is never good, and whom it revokes for good stays revoked.
@@ -202,29 +204,35 @@ impl Inquiry<'_> {
         Ok(list.check_currency(self.now)?)
     }
 
-    /// RV-21: the first delta that continues the list.
-    fn find_delta<'l>(
+    /// RV-21: the first fetched delta that continues the list, and all that were brought and do; at least one.
+    fn find_deltas(
         &self,
         base: &RevocationList,
         urls: &[&str],
         issuer: &Certificate,
-    ) -> Result<&'l RevocationList, RevocationError>
-    where
-        Self: 'l,
-    {
+    ) -> Result<Vec<&'a RevocationList>, RevocationError> {
+        let answers: &'a RevocationAnswers = self.answers;
+        let check = |delta: &'a RevocationList| {
+            delta.authenticate(issuer)?;
+            delta.check_delta_of(base)?;
+            Ok(delta)
+        };
         let mut last = RevocationError::NoSource;
-        for url in urls {
-            let delta = self.answers.list(url).and_then(|delta| {
-                delta.authenticate(issuer)?;
-                delta.check_delta_of(base)?;
-                Ok(delta)
-            });
-            match delta {
-                Ok(delta) => return Ok(delta),
+        let fetched = urls.iter().find_map(|url| match answers.list(url).and_then(check) {
+            Ok(delta) => Some(delta),
+            Err(error) => {
+                last = error;
+                None
+            }
+        });
+        let mut deltas: Vec<&RevocationList> = fetched.into_iter().collect();
+        for brought in answers.brought().iter().filter(|list| list.is_delta() && list.names_as_issuer(issuer)) {
+            match check(brought) {
+                Ok(delta) => deltas.push(delta),
                 Err(error) => last = error,
             }
         }
-        Err(RevocationError::Delta { error: Box::new(last) })
+        if deltas.is_empty() { Err(RevocationError::Delta { error: Box::new(last) }) } else { Ok(deltas) }
     }
 
     /// RV-12, RV-22: the signature was made before the certificate is thought to have been invalid.
@@ -246,7 +254,7 @@ fn places(point: &DistributionPoint) -> Vec<(&DistributionPoint, Option<&str>)> 
 }
 
 /// What the entries of a list and its delta say about one certificate (RV-22).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Listing {
     /// For good, since when.
     revoked: Option<Timestamp>,
@@ -255,6 +263,14 @@ struct Listing {
 }
 
 impl Listing {
+    /// Whether that leaves the certificate good, until then.
+    fn good_until(&self, next_update: Timestamp) -> Result<Timestamp, Trouble> {
+        match self.held {
+            Some((since, true)) => Err(Trouble::Revoked(format!("on hold since {since}, says a revocation list"))),
+            _ => Ok(next_update),
+        }
+    }
+
     fn take(&mut self, entry: Entry, signing_time: Option<Timestamp>) {
         if is_before(signing_time, entry.invalid_since) {
             return;

@@ -55,6 +55,28 @@ impl RevocationQuestion {
         list.check_currency(now)?;
         Ok(AnswerTimes { this_update: list.this_update(), next_update: list.next_update() })
     }
+
+    /// What to ask for beside a list that answers this question: its deltas, of which one is needed (RV-21). None if the
+    /// list names no delta; an empty one if it names none that may be asked for. At most [`MAX_URLS_PER_CERTIFICATE`].
+    pub fn deltas(&self, list: &RevocationList) -> Option<Vec<Self>> {
+        let urls = list.delta_urls()?.filter(|url| is_askable(url)).take(MAX_URLS_PER_CERTIFICATE);
+        Some(urls.map(|url| ask_for_list(url, &self.certificate, &self.issuer)).collect())
+    }
+
+    /// Where a certificate says that its revocation lists are, for whoever brings them to where nobody can be asked: for
+    /// each distribution point the questions of which one needs an answer, because a list that is brought stands for all
+    /// URLs of its point. A point without a URL that may be asked has no question.
+    ///
+    /// No more than [`MAX_URLS_PER_CERTIFICATE`] points, and URLs of each, are looked at: a certificate with more of them
+    /// is never good (RV-20).
+    pub fn of_lists(certificate: &Certificate, issuer: &Certificate) -> Vec<Vec<Self>> {
+        let points = certificate.extensions().revocation.distribution_points.as_deref().unwrap_or_default();
+        let of_point = |point: &DistributionPoint| {
+            let urls = point.urls.iter().filter(|url| is_askable(url)).take(MAX_URLS_PER_CERTIFICATE);
+            urls.map(|url| ask_for_list(url, certificate, issuer)).collect()
+        };
+        points.iter().take(MAX_URLS_PER_CERTIFICATE).map(of_point).collect()
+    }
 }
 
 /// From when until when an answer can be used, by its own word, both inclusive.
@@ -123,12 +145,11 @@ impl RevocationQuestions {
     pub fn follow_up(&self, answers: &RevocationAnswers, now: Timestamp) -> Self {
         let mut ranked = Vec::new();
         for question in &self.questions {
-            let RevocationQuestion { url, certificate, issuer, request } = question;
+            let RevocationQuestion { url, issuer, request, .. } = question;
             if *request == RevocationRequest::Crl {
                 let authentic = answers.list(url).ok().filter(|list| list.authenticate(issuer).is_ok());
-                let deltas = authentic.and_then(|list| list.delta_urls()).into_iter().flatten();
-                let deltas = deltas.filter(|url| is_askable(url)).take(MAX_URLS_PER_CERTIFICATE);
-                ranked.extend(deltas.map(|url| (Rank::First, ask_for_list(url, certificate, issuer))));
+                let deltas = authentic.and_then(|list| question.deltas(list)).into_iter().flatten();
+                ranked.extend(deltas.map(|delta| (Rank::First, delta)));
             } else if let Some(responder) = find_uncertain_responder(answers, question, now) {
                 let urls = list_urls(&responder);
                 ranked.extend(urls.iter().map(|url| (Rank::First, ask_for_list(url, &responder, issuer))));

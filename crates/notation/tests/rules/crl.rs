@@ -397,6 +397,44 @@ fn a_brought_list_stands_for_a_fetched_one() {
     assert_good(&bring(&leaf_with(&[crl_at(&[&[]])]), &[], &good));
 }
 
+/// RV-21: where nobody can be asked, a list that has a delta is brought together with it.
+#[test]
+fn a_brought_delta_counts_with_the_list_that_it_continues() {
+    let delta = |number: u8, list: List| List { extensions: vec![crl_number(&[number]), delta_of(&[5])], ..list };
+    let base = List::new().with_extension(freshest_at(&[DELTA_URL]));
+    let bring = |fetched: &[(&str, &List)], brought: &[&List]| {
+        let signer = Signer::with_leaf(&leaf());
+        let mut answers = answers(&signer, &[], fetched);
+        for list in brought {
+            answers.bring_crl(parsed(list)).expect("room");
+        }
+        let trust = stores(&[("ca:test", signer.root())]);
+        judged_with(&crate::judge::parse(&Jws::new(&signer)), &trusting("strict"), &trust, &answers, NOW)
+    };
+    let (good, bad) = (delta(6, List::new()), delta(6, List::revoking(&[])));
+    let soon = List { next_update: Some("20261123000000Z"), ..good.clone() };
+    for order in [[&base, &soon], [&soon, &base]] {
+        let outcome = bring(&[], &order);
+        assert_good(&outcome);
+        assert_eq!(outcome.revocation().expect("known").next_update, Some(time("2026-11-23T00:00:00Z")));
+    }
+    assert_unknown(&bring(&[], &[&base]), "there is no answer");
+    assert_unknown(&bring(&[], &[&good]), "there is no answer");
+    assert_unknown(&bring(&[], &[&base, &delta(5, List::new())]), "there is no answer");
+    assert_unknown(&bring(&[], &[&base, &List { key: Kind::Other, ..good.clone() }]), "there is no answer");
+    assert_unknown(&bring(&[], &[&base, &List { next_update: Some("20261120000000Z"), ..good.clone() }]), "no answer");
+    assert_revoked(&bring(&[], &[&base, &bad]));
+    // Beside fetched ones it is as with lists: one that revokes is enough, and of two that do not one that counts.
+    let fetched = [(CRL_URL, &base), (DELTA_URL, &good)];
+    assert_good(&bring(&fetched, &[]));
+    assert_revoked(&bring(&fetched, &[&bad]));
+    assert_revoked(&bring(&[(CRL_URL, &base)], &[&bad]));
+    assert_good(&bring(&[(CRL_URL, &base)], &[&good]));
+    assert_good(&bring(&fetched, &[&List { next_update: Some("20261120000000Z"), ..good.clone() }]));
+    // A list that names no delta needs none, and one that is brought changes nothing.
+    assert_good(&bring(&[], &[&List::new(), &bad]));
+}
+
 #[test]
 fn a_brought_list_that_cannot_be_read_leaves_open_what_names_no_source() {
     let judged = |leaf: &Template, lists: &[(&str, &List)], brought: Option<&List>| {

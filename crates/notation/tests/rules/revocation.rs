@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use sealwatch_notation::{
     CheckResult, CheckType, Envelope, MAX_URLS_PER_CERTIFICATE, MAX_URLS_PER_VERIFICATION, OcspResponse, Outcome,
-    Reason, RevocationAnswers, RevocationList, RevocationMethod, RevocationQuestions, RevocationRequest,
-    TrustPolicyDocument, TrustStores, Verdict, revocation_questions,
+    Reason, RevocationAnswers, RevocationList, RevocationMethod, RevocationQuestion, RevocationQuestions,
+    RevocationRequest, TrustPolicyDocument, TrustStores, Verdict, revocation_questions,
 };
 
 use crate::judge::parse;
@@ -310,6 +310,29 @@ fn authentic_answers_lead_to_deltas_and_to_the_lists_of_responders() {
     assert!(follow(&respond(&listed)).is_empty(), "it has ocsp-nocheck");
     let stranger = Template { issuer_key: Kind::Other, ..unchecked };
     assert!(follow(&respond(&stranger)).is_empty());
+}
+
+/// For whoever brings lists: RV-15, and RV-20 as it is of lists that are brought, which stand for all URLs of a point.
+#[test]
+fn lists_to_bring_are_wanted_of_each_point_by_the_urls_that_may_be_asked() {
+    let wanted = |extensions: &[Vec<u8>]| -> Vec<Vec<String>> {
+        let signer = Signer::with_leaf(&leaf_with(extensions));
+        let [leaf, root] =
+            [0, 1].map(|place| sealwatch_notation::Certificate::from_der(&signer.chain[place]).expect("one"));
+        let places = RevocationQuestion::of_lists(&leaf, &root);
+        places.into_iter().map(|point| point.into_iter().map(|question| question.url).collect()).collect()
+    };
+    assert!(wanted(&[]).is_empty() && wanted(&[ocsp_at(&[OCSP_URL])]).is_empty());
+    // Where there is a responder, too: it cannot be brought.
+    assert_eq!(wanted(&[ocsp_at(&[OCSP_URL]), crl_at(&[&[CRL_URL]])]), [[CRL_URL]]);
+    let ldap = "ldap://crl.example/CN=x";
+    assert_eq!(wanted(&[crl_at(&[&[ldap, CRL_URL], &[MIDDLE_URL]])]), [[CRL_URL], [MIDDLE_URL]]);
+    assert_eq!(wanted(&[crl_at(&[&[ldap]])]), [[""; 0]]);
+    let many: Vec<String> = (0..50).map(|number| format!("http://h{number}.example/")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(wanted(&[crl_at(&[&many])]), [&many[..MAX_URLS_PER_CERTIFICATE]]);
+    let points: Vec<&[&str]> = many.iter().map(std::slice::from_ref).collect();
+    assert_eq!(wanted(&[crl_at(&points)]).len(), MAX_URLS_PER_CERTIFICATE);
 }
 
 /// What a cache keeps: only what answers the question, until it says itself.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use base64ct::{Base64, Encoding as _};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
@@ -57,11 +58,56 @@ fn nothing_is_written_if_a_store_cannot_be_used() {
     let mut undefined = policy();
     undefined["spec"]["trustPolicies"][0]["trustStores"] = json!(["ca:other"]);
     assert!(exported(&folder, &undefined).unwrap_err().contains("trust store ca:other: "));
-    let mut key = policy();
-    key["spec"]["trustStores"][0]["certificates"][0]["pem"] = KeyPair::generate().unwrap().serialize_pem().into();
-    assert!(exported(&folder, &key).unwrap_err().contains("PRIVATE KEY"));
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "the policy alone: {left:?}");
+}
+
+/// The same sentence that `import`, `verify` and `lint` have for a file.
+#[test]
+fn a_private_key_is_named_where_it_is() {
+    let (pem, der) = {
+        let key = KeyPair::generate().unwrap();
+        (key.serialize_pem(), key.serialize_der())
+    };
+    let object = |kind: &str, data: Value| {
+        let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "roots"}});
+        object.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        object
+    };
+    let beside = format!("{}{pem}", root());
+    let named = |field: &str| json!({field: {"name": "roots", "key": "k"}});
+    let encoded = Base64::encode_string(&der);
+    for (source, object, place) in [
+        (json!({"pem": pem}), json!({}), "certificates[1].pem"),
+        (
+            named("configMapKeyRef"),
+            object("ConfigMap", json!({"data": {"k": beside}})),
+            "certificates[1].configMapKeyRef: ConfigMap \"roots\", key \"k\"",
+        ),
+        (
+            named("configMapKeyRef"),
+            object("ConfigMap", json!({"binaryData": {"k": encoded}})),
+            "certificates[1].configMapKeyRef: ConfigMap \"roots\", key \"k\"",
+        ),
+        (
+            named("secretKeyRef"),
+            object("Secret", json!({"stringData": {"k": pem}})),
+            "certificates[1].secretKeyRef: Secret \"roots\", key \"k\"",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut policy = policy();
+        policy["spec"]["trustStores"][0]["certificates"][1] = source;
+        let file = folder.path().join("policy.yaml");
+        fs::write(&file, format!("{policy}\n---\n{object}\n")).unwrap();
+        let error = export(&ExportArguments { file, to: folder.path().join("notation") }).unwrap_err();
+        let said = format!(
+            "trust store ca:roots: {place}: is a private key; a trust store is for certificates alone, so take the key \
+             out of it"
+        );
+        assert!(error.ends_with(&said), "{error}");
+        assert!(!folder.path().join("notation").exists());
+    }
 }
 
 #[test]

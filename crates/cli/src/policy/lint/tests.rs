@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+use clap::Parser as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use sealwatch_verifier::notation::{Certificate, TrustStore, parse_certificates};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::args::{Arguments, Command, PolicyCommand};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -168,4 +170,40 @@ fn a_finding_is_drawn_with_its_place_and_its_remedy_and_cannot_steer_a_terminal(
     let text = found[0].draw();
     assert!(text.starts_with("L011 statement \"a[2J\": trusts every signer"), "{text}");
     assert_eq!(text.lines().count(), 2);
+}
+
+fn linted(text: &str) -> Result<(TrustPolicyDocument, TrustStores), String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let command = Arguments::try_parse_from(["sealwatch", "policy", "lint", &file.path().display().to_string()]);
+    let Command::Policy(PolicyCommand::Lint(arguments)) = command.unwrap().command else { panic!("lint") };
+    read(&arguments).map_err(|why| why.replace(&file.path().display().to_string(), "FILE"))
+}
+
+fn in_the_cluster(certificate: &Value) -> Value {
+    json!({"apiVersion": "sealwatch.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "p"}, "spec": {
+        "version": "1.0",
+        "trustPolicies": [{"name": "all", "registryScopes": ["*"], "trustStores": ["ca:roots"],
+                           "trustedIdentities": ["*"], "signatureVerification": {"level": "strict"}}],
+        "trustStores": [{"type": "ca", "name": "roots", "certificates": [certificate]}],
+    }})
+}
+
+#[test]
+fn a_private_key_in_a_source_is_an_error_and_no_finding() {
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let error = linted(&in_the_cluster(&json!({"pem": key})).to_string()).unwrap_err();
+    assert!(error.starts_with("FILE: trust store ca:roots: certificates[0].pem: is a private key; "), "{error}");
+}
+
+#[test]
+fn a_policy_with_much_in_its_config_maps_is_read_and_errors_name_the_file_alone() {
+    let policy = in_the_cluster(&json!({"configMapKeyRef": {"name": "roots", "key": "k"}}));
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "roots"},
+                     "data": {"k": "no certificate", "much": "x".repeat(2 * 1024 * 1024)}});
+    assert!(linted(&format!("{policy}\n---\n{map}\n")).is_ok());
+    for text in [format!("{policy}\n---\n{policy}\n"), "{\"version\": 1}".to_owned(), "a: [".to_owned()] {
+        let error = linted(&text).unwrap_err();
+        assert!(error.starts_with("FILE: "), "{error}");
+    }
 }

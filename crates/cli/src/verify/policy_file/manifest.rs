@@ -9,7 +9,7 @@ use kube::{
     CustomResourceExt as _, ResourceExt as _,
     api::{DynamicObject, ObjectMeta},
 };
-use sealwatch_api::TrustPolicy;
+use sealwatch_api::{CertificateSource, KeySelector, TrustPolicy};
 use sealwatch_operator::{
     Found,
     config_maps::Values,
@@ -19,8 +19,11 @@ use sealwatch_operator::{
     },
     values_of,
 };
+use sealwatch_verifier::notation::TrustStoreRef;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::verify::trust_store::{StoreError, is_private_key};
 
 /// The one version of the kind.
 const API_VERSION: &str = "sealwatch.dev/v1alpha1";
@@ -80,6 +83,47 @@ impl Manifest {
                 Err("is neither a trustpolicy.json (a JSON object) nor has it an object of kind TrustPolicy".to_owned())
             }
         }
+    }
+}
+
+impl Manifest {
+    /// The same without `spec.revocation`.
+    pub(crate) fn without_revocation(&self) -> Self {
+        let mut policy = self.policy.clone();
+        policy.spec.revocation = None;
+        Self { policy, found: self.found.clone() }
+    }
+
+    /// The trust stores with a source that is a private key, and where it is, in a sentence.
+    pub(crate) fn private_keys(&self) -> Vec<(TrustStoreRef, String)> {
+        let mut found = Vec::new();
+        for store in &self.policy.spec.trust_stores {
+            let Ok(reference) = store.qualified_name().parse::<TrustStoreRef>() else { continue };
+            for (place, source) in store.certificates.iter().enumerate() {
+                if let Some((what, bytes)) = self.value_of(source)
+                    && is_private_key(bytes)
+                {
+                    let why = StoreError::PrivateKey(format!("certificates[{place}].{what}"));
+                    found.push((reference.clone(), why.to_string()));
+                }
+            }
+        }
+        found
+    }
+
+    /// What a source holds, and how a message calls it.
+    fn value_of<'a>(&'a self, source: &'a CertificateSource) -> Option<(String, &'a [u8])> {
+        let held =
+            |field: &str, kind: &str, KeySelector { name, key }: &KeySelector, objects: &'a BTreeMap<_, Held>| {
+                let values = objects.get(name)?.as_ref().ok()?.as_ref()?;
+                Some((format!("{field}: {kind} {name:?}, key {key:?}"), values.get(key)?.as_slice()))
+            };
+        let Found { config_maps, secrets, .. } = &self.found;
+        let map = source.config_map_key_ref.as_ref();
+        let map = map.and_then(|reference| held("configMapKeyRef", "ConfigMap", reference, config_maps));
+        let secret = source.secret_key_ref.as_ref();
+        let secret = secret.and_then(|reference| held("secretKeyRef", "Secret", reference, secrets));
+        map.or(secret).or_else(|| Some(("pem".to_owned(), source.pem.as_ref()?.as_bytes())))
     }
 }
 

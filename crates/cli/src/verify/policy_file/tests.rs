@@ -95,7 +95,7 @@ fn a_file_that_is_deep_or_grows_when_read_is_refused_in_one_line() {
 
 #[test]
 fn a_file_that_is_too_large_or_not_text_is_refused() {
-    assert!(read_text(&" ".repeat(1024 * 1024 + 1), None).unwrap_err().contains("is larger than 1048576 bytes"));
+    assert!(read_text(&" ".repeat(16 * 1024 * 1024 + 1), None).unwrap_err().contains("is larger than 16777216 bytes"));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), [0xff, 0xfe]).unwrap();
     assert!(Policy::read(file.path(), None).unwrap_err().ends_with("is not UTF-8"));
@@ -313,4 +313,20 @@ fn lists_from_files_are_added_up_to_the_limit() {
     assert_eq!(policy.brought.lists.len(), MAX_BROUGHT_CRLS);
     let why = policy.bring(&[file]).unwrap_err();
     assert!(why.starts_with("--crl ") && why.contains("more than 64 revocation lists"), "{why}");
+}
+
+#[test]
+fn a_folder_of_lists_counts_as_its_files_and_one_without_any_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let bring = || {
+        let mut policy = read(&[trust_policy(), config_map()]).unwrap();
+        policy.bring(&[folder.path().to_owned()]).map(|()| policy.brought.lists.len())
+    };
+    let shown = folder.path().display().to_string();
+    assert!(bring().unwrap_err().starts_with(&format!("--crl {shown}: is an empty folder; name a file")));
+    fs::write(folder.path().join("a.crl"), list()).unwrap();
+    fs::write(folder.path().join("b"), list()).unwrap();
+    assert_eq!(bring(), Ok(2));
+    fs::write(folder.path().join("c.txt"), "notes").unwrap();
+    assert!(bring().unwrap_err().starts_with(&format!("--crl {shown}/c.txt: ")));
 }
