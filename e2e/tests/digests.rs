@@ -296,7 +296,7 @@ async fn what_runs_is_judged_in_the_repository_that_the_pod_names_whatever_it_pi
         })
         .await?;
     let drifted = message(&seen, EXACT, &of(&running));
-    let note = format!("the pod pins {}, and what runs is {}", pinned.digest, running.digest);
+    let note = format!("the pod pins {}, and the node reports {}", pinned.digest, running.digest);
     assert!(drifted.contains(&note), "{drifted}");
     assert!(!message(&seen, EXACT, &of(&pinned)).contains("pins"));
     Ok(())
