@@ -71,6 +71,11 @@ e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "helm" "flux")
     cargo build --locked -p sealwatch
     {{ with_vectors }} cargo test --locked -p sealwatch-e2e {{ args }}
 
+# The chart and the image on a real kubelet (root; e2e/README.md). LAYOUT: an image of `./just image`, else a debug build
+[group('test')]
+e2e-node layout="": needs
+    @dev/e2e-node {{ if layout == "" { "" } else { quote(layout) } }}
+
 # Keep the tests' control plane up until Ctrl-D; tests started meanwhile use it
 [group('test')]
 cluster: needs (tools "kube")

@@ -14,6 +14,7 @@
 //! * [`OperatorProcess`]: the built `sealwatch` binary;
 //! * [`LocalContainer`]: a pod's container as a process of this machine;
 //! * [`Helm`]: the `helm` command; [`flux`]: Flux's kustomize-controller;
+//! * [`node`]: a real node (containerd, kubelet, kube-scheduler) in namespaces of its own; root only;
 //! * [`Prometheus`]: a Prometheus that scrapes operators, and [`promtool`].
 
 mod authority;
@@ -25,6 +26,7 @@ mod helm;
 mod kubeconfig;
 mod kubelet;
 mod lease;
+pub mod node;
 mod notation;
 mod operator;
 pub mod pki;
@@ -47,7 +49,10 @@ pub use kubelet::Kubelet;
 pub use notation::{Format, Notation, SignOptions};
 pub use operator::{OperatorOptions, OperatorProcess};
 pub use prometheus::{Prometheus, RATE, Series, promtool};
-pub use registry::{ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, Software, digest_of};
+pub use registry::{
+    ACCOUNT, Door, IDENTITY_TOKEN, PushedImage, Registry, Request, SmallImage, Software, config_digest, digest_of,
+    push_index,
+};
 pub use silence::SilentProxy;
 pub use timestamping::TimestampAuthority;
 

@@ -8,16 +8,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
 use sealwatch_api::ImageVerificationStatus;
 use sealwatch_e2e::cli::Desk;
 use sealwatch_e2e::scene::{self, Pki};
 use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, run};
 use sealwatch_e2e::testenv::pki::{KeyKind, SigningKey};
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
-use sealwatch_e2e::testenv::{self, Cluster, Format, Options, PushedImage, Registry, Result, SignOptions, digest_of};
+use sealwatch_e2e::testenv::{
+    self, Cluster, Format, Options, PushedImage, Registry, Result, SignOptions, config_digest, push_index,
+};
 use serde_json::{Value, json};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -73,50 +72,6 @@ impl Play {
 async fn sign(notation: &testenv::Notation, image: &PushedImage, key: &SigningKey, referrers_api: bool) -> Result<()> {
     let options = SignOptions { format: Format::Cose, referrers_api, ..SignOptions::default() };
     notation.sign(&image.by_digest(), key, &options).await
-}
-
-/// Pushes an index of these images, each for an architecture of Linux.
-async fn push_index(
-    repository: &str,
-    tag: &str,
-    media_type: &str,
-    children: &[(&PushedImage, &str)],
-) -> Result<PushedImage> {
-    let child = |(image, architecture): &(&PushedImage, &str)| {
-        json!({
-            "mediaType": image.media_type, "digest": image.digest, "size": image.size,
-            "platform": {"os": "linux", "architecture": architecture},
-        })
-    };
-    let children: Vec<Value> = children.iter().map(child).collect();
-    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": children}).to_string();
-    let reference: Reference = format!("{repository}:{tag}").parse()?;
-    let client = client(&reference, RegistryOperation::Push).await?;
-    let digest = digest_of(index.as_bytes());
-    let size = u64::try_from(index.len())?;
-    client.push_manifest_raw(&reference, index.into_bytes(), media_type.parse()?).await?;
-    Ok(PushedImage {
-        repository: repository.to_owned(),
-        reference: reference.to_string(),
-        digest,
-        size,
-        media_type: media_type.to_owned(),
-    })
-}
-
-async fn client(reference: &Reference, operation: RegistryOperation) -> Result<Client> {
-    let client = Client::try_from(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() })?;
-    client.auth(reference, &RegistryAuth::Anonymous, operation).await?;
-    Ok(client)
-}
-
-/// The digest of an image's configuration.
-async fn config_of(image: &PushedImage) -> Result<String> {
-    let reference: Reference = image.by_digest().parse()?;
-    let client = client(&reference, RegistryOperation::Pull).await?;
-    let (bytes, _) = client.pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &[&image.media_type]).await?;
-    let manifest: Value = serde_json::from_slice(&bytes)?;
-    Ok(manifest["config"]["digest"].as_str().ok_or("a configuration")?.to_owned())
 }
 
 /// The status of the image under a policy whose name begins so; an empty one if there is none.
@@ -232,13 +187,13 @@ async fn an_image_that_the_node_knows_by_its_configuration_is_found_in_the_regis
     for image in [&single, &child] {
         play.sign(image, &play.pki.operations).await?;
     }
-    play.runs("single", &single.reference, &config_of(&single).await?, None).await?;
+    play.runs("single", &single.reference, &config_digest(&single).await?, None).await?;
     // As CRI-O writes it.
-    let bare = config_of(&child).await?.replace("sha256:", "");
+    let bare = config_digest(&child).await?.replace("sha256:", "");
     play.runs("multi", &index.reference, &bare, None).await?;
     // The image of this configuration is signed, but in another repository.
     let elsewhere = play.push("elsewhere", "1").await?;
-    play.runs("elsewhere", &elsewhere.reference, &config_of(&single).await?, None).await?;
+    play.runs("elsewhere", &elsewhere.reference, &config_digest(&single).await?, None).await?;
     // Loaded from a docker archive: a digest that no registry has.
     let unknown = format!("{}@sha256:{}", single.repository, "9".repeat(64));
     play.runs("archive", &single.reference, &unknown, None).await?;
@@ -296,7 +251,7 @@ async fn what_runs_is_judged_in_the_repository_that_the_pod_names_whatever_it_pi
         })
         .await?;
     let drifted = message(&seen, EXACT, &of(&running));
-    let note = format!("the pod pins {}, and what runs is {}", pinned.digest, running.digest);
+    let note = format!("the pod pins {}, and the node reports {}", pinned.digest, running.digest);
     assert!(drifted.contains(&note), "{drifted}");
     assert!(!message(&seen, EXACT, &of(&pinned)).contains("pins"));
     Ok(())

@@ -349,7 +349,7 @@ impl Container {
     fn of(written: &[SlimContainer], status: &SlimContainerStatus, kind: ContainerKind) -> Option<Self> {
         let author = written.iter().find(|container| container.name == status.name);
         // Without the author's words (a status that came before its container), the runtime's are all there is.
-        let reference = author.map_or(status.image.as_str(), |container| container.image.as_str());
+        let reference = author.map_or_else(|| runtimes_words(status), |container| container.image.as_str());
         let digest = RunningDigest::reported(&status.image_id)?;
         // The author's repository chooses the policy and the place to look: the one in imageID is whichever the
         // node knew first (several repositories can share one image).
@@ -363,6 +363,12 @@ impl Container {
         let image = ImageKey { repository, digest };
         Some(Self { name: status.name.clone(), kind, reference: shortened(reference, REFERENCE_MOST), image, state })
     }
+}
+
+/// What the runtime calls an image. One that was pulled by digest has that of its configuration as `image`, which is no
+/// name at all; its repository stands in `imageID`.
+fn runtimes_words(status: &SlimContainerStatus) -> &str {
+    if matches!(status.image.parse(), Ok(ImageId::Digest(_))) { &status.image_id } else { &status.image }
 }
 
 /// The repository that an author names, or the words where those are no reference.

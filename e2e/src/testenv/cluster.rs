@@ -42,6 +42,9 @@ pub struct Options {
     pub without_cluster_trust_bundles: bool,
     /// Whether every request is written to an audit log: [`Cluster::audit_log`].
     pub audit: bool,
+    /// Whether a real node joins: [`super::node`]. The API server then stands where pods look for it, which takes a
+    /// network namespace of its own.
+    pub node: bool,
 }
 
 /// Where the control plane came from, and what it can therefore do.
@@ -230,6 +233,11 @@ impl Cluster {
     /// The kubeconfig with all rights.
     pub fn kubeconfig(&self) -> &Path {
         &self.0.kubeconfig
+    }
+
+    /// A file that the control plane made for one of its parts, such as `kubelet.kubeconfig`.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.kubeconfig.with_file_name(name)
     }
 
     /// The address of the API server, such as `https://127.0.0.1:40001`.

@@ -20,7 +20,7 @@ use rcgen::{
 use super::cluster::Flavour;
 use super::kubeconfig::{self, Credential};
 use super::lease::{LINGER, Order, Ready, RunFolder};
-use super::{Result, process};
+use super::{Result, node, process};
 
 /// Two processes may pick the same free port; then the loser tries again with other ports.
 const START_ATTEMPTS: u32 = 3;
@@ -77,7 +77,9 @@ async fn start(run: &RunFolder, order: &Order) -> Result<(ControlPlane, Ready)> 
 }
 
 async fn attempt(logs: &Path, folder: &Path, order: &Order) -> Result<(ControlPlane, Ready)> {
-    let [etcd_client, etcd_peer, apiserver] = free_ports()?;
+    let [etcd_client, etcd_peer, free] = free_ports()?;
+    // Pods look for it at the port of the service `kubernetes`.
+    let apiserver = if order.options.node { node::API_SERVER_PORT } else { free };
     let identity = Identities::write(folder, apiserver)?;
     let mut control_plane = ControlPlane { children: Vec::new() };
     let program = |name: &str| order.binaries.join(name);
@@ -86,6 +88,9 @@ async fn attempt(logs: &Path, folder: &Path, order: &Order) -> Result<(ControlPl
     let mut flags = apiserver_flags(folder, order, etcd_client, apiserver);
     if order.options.audit {
         flags.extend(audit_flags(folder, logs)?);
+    }
+    if order.options.node {
+        flags.extend(node_flags(folder));
     }
     control_plane.spawn("kube-apiserver", &program("kube-apiserver"), flags, logs)?;
     if order.flavour.has_controller_manager() {
@@ -218,7 +223,7 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
     let file = |name: &str| folder.join(name).display().to_string();
     let mut flags = vec![
         format!("--etcd-servers=http://127.0.0.1:{etcd}"),
-        "--bind-address=127.0.0.1".into(),
+        format!("--bind-address={}", if order.options.node { "0.0.0.0" } else { "127.0.0.1" }),
         "--advertise-address=127.0.0.1".into(),
         // A loopback address is no valid endpoint of the service `kubernetes`; nothing here needs that service.
         "--endpoint-reconciler-type=none".into(),
@@ -231,7 +236,7 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
         format!("--service-account-key-file={}", file("service-account.pub")),
         format!("--service-account-signing-key-file={}", file("service-account.key")),
         "--authorization-mode=Node,RBAC".into(),
-        "--service-cluster-ip-range=10.0.0.0/24".into(),
+        format!("--service-cluster-ip-range={}", node::SERVICES),
         "--allow-privileged=true".into(),
         "--profiling=false".into(),
     ];
@@ -242,6 +247,16 @@ fn apiserver_flags(folder: &Path, order: &Order, etcd: u16, port: u16) -> Vec<St
     }
     flags.extend(emulation_flags(order));
     flags
+}
+
+/// How the API server asks a kubelet for logs.
+fn node_flags(folder: &Path) -> [String; 3] {
+    let file = |name: &str| folder.join(name).display().to_string();
+    [
+        format!("--kubelet-client-certificate={}", file("apiserver-to-kubelet.crt")),
+        format!("--kubelet-client-key={}", file("apiserver-to-kubelet.key")),
+        "--kubelet-preferred-address-types=InternalIP".into(),
+    ]
 }
 
 fn audit_flags(folder: &Path, logs: &Path) -> Result<[String; 3]> {
@@ -260,7 +275,8 @@ fn controller_manager_flags(folder: &Path, kubeconfig: &Path, order: &Order) -> 
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--service-account-private-key-file={}", folder.join("service-account.key").display()),
         format!("--root-ca-file={}", folder.join("ca.crt").display()),
-        format!("--controllers={CONTROLLERS}"),
+        // The last one says when a node is ready; elsewhere it would call the pods of a node that does not exist lost.
+        format!("--controllers={CONTROLLERS}{}", if order.options.node { ",node-lifecycle-controller" } else { "" }),
         // Each controller acts as a service account with the few rights that Kubernetes' own policy grants it.
         "--use-service-account-credentials=true".into(),
         "--leader-elect=false".into(),
@@ -296,7 +312,8 @@ impl Identities {
         fs::write(folder.join("service-account.key"), service_accounts.serialize_pem())?;
         fs::write(folder.join("service-account.pub"), service_accounts.public_key_pem())?;
 
-        let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"].map(String::from).to_vec();
+        let names = ["localhost", "127.0.0.1", node::API_SERVER, "kubernetes", "kubernetes.default.svc"];
+        let names = names.map(String::from).to_vec();
         let (certificate, key) = issue(&ca, "kube-apiserver", None, names)?;
         fs::write(folder.join("apiserver.crt"), certificate)?;
         fs::write(folder.join("apiserver.key"), key)?;
@@ -308,6 +325,13 @@ impl Identities {
             kubeconfig::write(&path, &url, &ca.pem(), &Credential::Certificate { certificate, key })?;
             Ok(path)
         };
+        // For a real node, if one joins.
+        let kubelet = format!("system:node:{}", node::NAME);
+        client(node::KUBELET_KUBECONFIG, &kubelet, Some("system:nodes"))?;
+        client(node::SCHEDULER_KUBECONFIG, "system:kube-scheduler", None)?;
+        let (certificate, key) = issue(&ca, "sealwatch-apiserver", None, vec![])?;
+        fs::write(folder.join("apiserver-to-kubelet.crt"), certificate)?;
+        fs::write(folder.join("apiserver-to-kubelet.key"), key)?;
         Ok(Self {
             admin: client("admin.kubeconfig", "sealwatch-admin", Some("system:masters"))?,
             controller_manager: client("controller-manager.kubeconfig", "system:kube-controller-manager", None)?,

@@ -209,7 +209,7 @@ pub(super) fn is_held(lock: &File) -> Result<bool> {
 }
 
 /// The user's cache folder for this project, as in `e2e/tools/build`.
-fn cache_folder() -> Result<PathBuf> {
+pub(super) fn cache_folder() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(given) => PathBuf::from(given),
         None => PathBuf::from(std::env::var_os("HOME").ok_or("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),

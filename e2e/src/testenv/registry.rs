@@ -7,18 +7,19 @@
 //! speaks it.
 
 mod image;
+mod layout;
 mod proxy;
 mod software;
 mod tokens;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use self::image::digest_of;
+pub use self::image::{SmallImage, config_digest, digest_of, push_index};
 use self::proxy::{Log, Proxy};
 use self::tokens::TokenServer;
 use super::Result;
@@ -135,7 +136,15 @@ impl Registry {
     /// # Errors
     /// It cannot be built or does not become ready.
     pub async fn olareg() -> Result<Self> {
-        Self::start(Software::Olareg, Door::Plain, None).await
+        Self::start(Software::Olareg, Door::Plain, None, LOCAL).await
+    }
+
+    /// As [`Registry::olareg`], at this address of the machine: for pods of a network namespace of its own.
+    ///
+    /// # Errors
+    /// As [`Registry::olareg`].
+    pub async fn olareg_at(host: IpAddr) -> Result<Self> {
+        Self::start(Software::Olareg, Door::Plain, None, host).await
     }
 
     /// Starts the distribution registry, which has no Referrers API (signatures are found through the tag schema).
@@ -143,7 +152,7 @@ impl Registry {
     /// # Errors
     /// It cannot be built or does not become ready.
     pub async fn distribution() -> Result<Self> {
-        Self::start(Software::Distribution, Door::Plain, None).await
+        Self::start(Software::Distribution, Door::Plain, None, LOCAL).await
     }
 
     /// Starts one behind this door; its certificate, if it has one, is of this authority.
@@ -152,21 +161,21 @@ impl Registry {
     /// As [`Registry::olareg`].
     pub async fn behind(software: Software, door: Door, authority: &Root) -> Result<Self> {
         if door == Door::Plain {
-            return Self::start(software, door, None).await;
+            return Self::start(software, door, None, LOCAL).await;
         }
         let key = authority.issue_server(&[LOCAL, tokens::HOST])?;
         let tls = Tls { authority_pem: authority.certificate_pem().to_owned(), key };
-        Self::start(software, door, Some(tls)).await
+        Self::start(software, door, Some(tls), LOCAL).await
     }
 
-    async fn start(software: Software, door: Door, tls: Option<Tls>) -> Result<Self> {
+    async fn start(software: Software, door: Door, tls: Option<Tls>, host: IpAddr) -> Result<Self> {
         super::install_crypto_provider();
         let folder = tempfile::Builder::new().prefix("sealwatch-registry-").tempdir()?;
         if let Some(tls) = &tls {
             fs::write(folder.path().join("ca.pem"), &tls.authority_pem)?;
         }
         let log = Log::default();
-        let proxy = Proxy::start(tls.as_ref(), &log)?;
+        let proxy = Proxy::start(host, tls.as_ref(), &log)?;
         let tokens = match (software, door, &tls) {
             (Software::Distribution, Door::Bearer, Some(tls)) => Some(TokenServer::start(tls, &log)?),
             _ => None,
@@ -256,7 +265,23 @@ impl Registry {
     /// # Errors
     /// The registry refuses it.
     pub async fn push_image(&self, repository: &str, tag: &str, contents: &str) -> Result<PushedImage> {
-        image::push(self, repository, tag, contents).await
+        self.push(repository, tag, &SmallImage::of_text(contents)).await
+    }
+
+    /// Pushes an image.
+    ///
+    /// # Errors
+    /// The registry refuses it.
+    pub async fn push(&self, repository: &str, tag: &str, image: &SmallImage) -> Result<PushedImage> {
+        image::push(self, repository, tag, image).await
+    }
+
+    /// Pushes the tagged image of an OCI layout on disk and all that refers to it, by plain HTTP.
+    ///
+    /// # Errors
+    /// The registry refuses it, or the layout names no image.
+    pub async fn push_layout(&self, repository: &str, layout: &Path) -> Result<PushedImage> {
+        layout::push(self, repository, layout).await
     }
 
     /// Ends the registry: from here on connections are refused. What was logged stays.

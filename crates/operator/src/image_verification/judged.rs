@@ -127,7 +127,7 @@ fn judged_by(
     Judged { conclusion, next_change, expiry, handled: None }
 }
 
-/// What to say where the pods pin another digest than the one that runs, or than an index that lists it.
+/// What to say where the pods pin another digest than the one that the node reports, or than an index that lists it.
 fn pinned_elsewhere(case: &ParsedCase<'_>, verified: &Digest) -> Option<String> {
     let found = case.found?;
     let RunningDigest::Manifest(running) = &found.key.digest else { return None };
@@ -135,7 +135,8 @@ fn pinned_elsewhere(case: &ParsedCase<'_>, verified: &Digest) -> Option<String> 
     let mut pinned = references.filter_map(|reference| reference.parse::<Reference>().ok()?.digest().cloned());
     pinned
         .find(|pinned| pinned != running && pinned != verified)
-        .map(|pinned| format!("; the pod pins {pinned}, and what runs is {running}"))
+        // Not that something else runs: a node that has an image under several digests reports one of them for all.
+        .map(|pinned| format!("; the pod pins {pinned}, and the node reports {running}"))
 }
 
 /// What to say where nobody reports what is mounted.

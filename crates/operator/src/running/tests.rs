@@ -81,6 +81,18 @@ fn every_form_of_image_id_leads_to_the_same_digest() {
     }
 }
 
+/// As a kubelet reports an image that was pulled by digest, of a container that the pod does not have yet.
+#[test]
+fn a_configuration_that_stands_in_place_of_the_name_is_not_taken_for_a_repository() {
+    let image_id = format!("registry.example/app@{DIGEST_A}");
+    let mut early = pod("1", "a", "registry.example/app:1", &image_id);
+    early.spec.containers.clear();
+    early.status.container_statuses[0].image = DIGEST_B.to_owned();
+    let mut index = RunningIndex::default();
+    index.apply(&early);
+    assert_eq!(images(&index), [image_id]);
+}
+
 #[test]
 fn a_lone_configuration_digest_is_not_taken_for_a_manifest() {
     let mut index = RunningIndex::default();

@@ -2,7 +2,7 @@
 
 //! A reverse proxy that writes down each request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 
 use super::{Request, Tls};
 use crate::testenv::Result;
-use crate::testenv::server::{LOCAL, Server};
+use crate::testenv::server::Server;
 
 /// The largest body that is passed on; the images of the tests are far smaller.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -64,8 +64,8 @@ struct Forward {
 }
 
 impl Proxy {
-    /// Starts it; it answers 502 until [`Proxy::forward_to`] says whom it stands for. With `tls`, both sides speak TLS.
-    pub(super) fn start(tls: Option<&Tls>, log: &Log) -> Result<Self> {
+    /// Starts it at an address of this machine; it answers 502 until [`Proxy::forward_to`] says whom it stands for. With `tls`, both sides speak TLS.
+    pub(super) fn start(host: IpAddr, tls: Option<&Tls>, log: &Log) -> Result<Self> {
         let backend = Arc::new(OnceLock::new());
         let forward = Forward {
             client: client(tls)?,
@@ -74,7 +74,7 @@ impl Proxy {
             log: log.clone(),
         };
         let router = Router::new().fallback(pass_on).with_state(forward);
-        let server = Server::start_at(LOCAL, tls.map(|tls| &tls.key), router)?;
+        let server = Server::start_at(host, tls.map(|tls| &tls.key), router)?;
         Ok(Self { server, backend, log: log.clone() })
     }
 

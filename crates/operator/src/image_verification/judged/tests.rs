@@ -19,7 +19,9 @@ use super::{
     *,
 };
 use crate::{
+    discover,
     policy::Policy,
+    running::{ImageKey, RunningImage},
     trust_store::{self, Found, Loaded},
 };
 
@@ -81,6 +83,10 @@ fn evidence(envelopes: &[Vec<u8>], gathered_at: Timestamp) -> Arc<Evidence> {
 
 /// What comes of the looks under a policy at some time.
 fn judged(policy: &Policy, looks: &Looks, now: Timestamp) -> Judged {
+    judged_where(policy, looks, now, None)
+}
+
+fn judged_where(policy: &Policy, looks: &Looks, now: Timestamp, found: Option<&discover::Found>) -> Judged {
     let image: ImageVerification = serde_json::from_value(json!({
         "apiVersion": "sealwatch.dev/v1alpha1", "kind": "ImageVerification",
         "metadata": {"name": "app", "namespace": "aio"},
@@ -89,7 +95,7 @@ fn judged(policy: &Policy, looks: &Looks, now: Timestamp) -> Judged {
         },
     }))
     .expect("an image verification");
-    let case = Case { image: &image, policy, found: None, ours: false }.parse();
+    let case = Case { image: &image, policy, found, ours: false }.parse();
     judge(&case, looks, &FollowedRecall::default(), now)
 }
 
@@ -119,6 +125,28 @@ fn a_verdict_that_outlives_stale_after_is_unknown_and_says_what_it_was() {
         assert!(after.conclusion.message.contains(was), "{}", after.conclusion.message);
         assert_eq!(after.conclusion.last_verified, Some(since));
         assert!(after.expiry.is_none(), "nothing that is Unknown is foreseen to end");
+    }
+}
+
+/// A node that has an image under several digests reports one of them for all pods, whatever they pin.
+#[test]
+fn a_digest_that_the_pods_pin_and_the_node_does_not_report_is_told_and_not_called_another_image() {
+    let (signer, envelope) = signed();
+    let reported: Digest = target_digest().parse().expect("a digest");
+    let pinned = format!("sha256:{}", "a".repeat(64));
+    let told = |reference: String| {
+        let key =
+            ImageKey { repository: "registry.example/app".into(), digest: RunningDigest::Manifest(reported.clone()) };
+        let running = RunningImage { references: [reference].into(), ..RunningImage::default() };
+        let found = discover::Found { key, running };
+        let looks = looked(evidence(std::slice::from_ref(&envelope), now()));
+        judged_where(&policy(&signer, &json!({})), &looks, now(), Some(&found)).conclusion.message
+    };
+    let message = told(format!("registry.example/app@{pinned}"));
+    let words = format!("the pod pins {pinned}, and the node reports {reported}");
+    assert!(message.ends_with(&words), "{message}");
+    for reference in [format!("registry.example/app@{reported}"), "registry.example/app:1".to_owned()] {
+        assert!(!told(reference).contains("pins"));
     }
 }
 
