@@ -240,6 +240,97 @@ fn notes_of_a_release_are_its_section_without_heading_and_links() -> Result<()> 
     Ok(())
 }
 
+#[test]
+fn what_cannot_be_compared_or_tried_is_refused_in_a_sentence() -> Result<()> {
+    let repository = Repository::new()?;
+    let said = repository.refused("dev/image-e2e", &["docs"])?;
+    assert!(said.ends_with("/docs is no OCI layout; ./just image makes one"), "{said}");
+    fs::write(repository.path("new"), "")?;
+    let said = repository.refused("dev/image-twice", &[])?;
+    assert_eq!(said, "there are changes that are not committed (?? new), which the second build would not have");
+    Ok(())
+}
+
+/// Stand-ins for the compilers, in front of PATH: a build takes minutes, and what is tried here is how it is called. The
+/// program that they make holds `contents`; the environment of the call is written beside it.
+fn compilers(repository: &Repository, contents: &str) -> Result<Command> {
+    let bin = repository.path("build/bin");
+    fs::create_dir_all(&bin)?;
+    let target = "x86_64-unknown-linux-gnu";
+    fs::create_dir_all(repository.path(&format!("build/sysroot/lib/rustlib/{target}/lib")))?;
+    let sysroot = repository.path("build/sysroot").display().to_string();
+    let rustc = format!("#!/bin/sh\n[ \"$1\" = -vV ] && echo 'host: {target}' || echo '{sysroot}'\n");
+    let cargo = "#!/bin/sh\n[ \"$1\" = build ] || exit 0\nfolder=target/image/x86_64-unknown-linux-gnu/release\n\
+                 mkdir -p $folder\ncat \"$CARGO_HOME/contents\" >$folder/sealwatch\nenv >$folder/environment\n";
+    for (name, text) in [("rustc", rustc.as_str()), ("cargo", cargo)] {
+        fs::write(bin.join(name), text)?;
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755))?;
+    }
+    let home = repository.path("build/cargo");
+    fs::create_dir_all(home.join("registry/src/mirror.example.com-0123"))?;
+    fs::write(home.join("contents"), contents)?;
+    let mut command = repository.command("dev/programs", &[]);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH")?);
+    command.env("PATH", path).env("CARGO_HOME", home).env("CC", "cc");
+    command.env_remove("IMAGE_TARGET_DIR").env("IMAGE_ARCHITECTURES", "amd64");
+    Ok(command)
+}
+
+#[test]
+fn a_program_in_which_a_folder_of_the_machine_is_found_is_refused() -> Result<()> {
+    let repository = Repository::new()?;
+    let line = "amd64:x86_64-unknown-linux-gnu:target/image/x86_64-unknown-linux-gnu/release/sealwatch\n";
+    let output = compilers(&repository, "a program")?.output()?;
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout)?.as_str()), (Some(0), line));
+    for folder in ["", "target/image", "build/cargo/registry/src/mirror.example.com-0123"] {
+        let found = fs::canonicalize(repository.folder.path())?.join(folder).display().to_string();
+        let output = compilers(&repository, &format!("before{found}/src/main.rs after"))?.output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.success(), output.stdout.len()), (false, 0), "{said}");
+        assert!(said.contains("of this machine in it; the same commit would be other bytes elsewhere"), "{said}");
+    }
+    let output = compilers(&repository, "")?.env("IMAGE_ARCHITECTURES", "riscv64").output()?;
+    let said = refusal("dev/programs", &output)?;
+    assert_eq!(said, "riscv64 is no architecture that is built; amd64 and arm64 are");
+    Ok(())
+}
+
+#[test]
+fn flags_of_the_caller_do_not_count_and_every_folder_has_another_name() -> Result<()> {
+    let repository = Repository::new()?;
+    let mut command = compilers(&repository, "a program")?;
+    let strange = [
+        "RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "CARGO_PROFILE_RELEASE_LTO",
+        "CARGO_BUILD_TARGET",
+        "CFLAGS",
+        "CFLAGS_x86_64_unknown_linux_gnu",
+        "TARGET_CFLAGS",
+        "CPATH",
+        "AR",
+        "SOURCE_DATE_EPOCH",
+    ];
+    command.envs(strange.map(|name| (name, "strange"))).env("HTTPS_PROXY", "http://127.0.0.1:1");
+    assert!(command.output()?.status.success());
+    let environment = repository.path("target/image/x86_64-unknown-linux-gnu/release/environment");
+    let environment = fs::read_to_string(environment)?;
+    assert!(!environment.contains("=strange"), "{environment}");
+    assert!(environment.contains("HTTPS_PROXY=http://127.0.0.1:1\n"), "{environment}");
+    let root = fs::canonicalize(repository.folder.path())?.display().to_string();
+    let mirror = format!("{root}/build/cargo/registry/src/mirror.example.com-0123=/cargo/registry/src");
+    // The last one that fits counts: the narrower ones stand behind.
+    let (own, cargo) = (format!("{root}=/sealwatch"), format!("{root}/build/cargo=/cargo"));
+    let maps = [own, cargo, mirror, format!("{root}/target/image=/target")];
+    let rust: Vec<String> = maps.iter().map(|map| format!("--remap-path-prefix={map}")).collect();
+    let rust = format!("CARGO_ENCODED_RUSTFLAGS=-Ctarget-feature=+crt-static\u{1f}{}\n", rust.join("\u{1f}"));
+    assert!(environment.contains(&rust), "{environment}");
+    let c: Vec<String> = maps.iter().map(|map| format!("-ffile-prefix-map={map}")).collect();
+    let c = format!("CFLAGS_x86_64_unknown_linux_gnu={}\n", c.join(" "));
+    assert!(environment.contains(&c), "{environment}");
+    Ok(())
+}
+
 /// A stand-in for `gh` writes down how it was called: what it would do can be tried on GitHub alone.
 #[test]
 fn a_draft_has_the_files_that_the_checksums_name_and_no_others() -> Result<()> {
