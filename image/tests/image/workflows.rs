@@ -96,7 +96,7 @@ fn workflows_run_recipes_only_and_use_pinned_actions_with_the_least_rights() -> 
 fn a_tag_releases_nothing_before_everything_that_must_hold_was_run() -> Result<()> {
     let text = text(".github/workflows/release.yml")?;
     let position = |line: &str| text.find(&format!("run: {line}\n")).ok_or_else(|| format!("no step {line}"));
-    let steps = [".ci/run", "./just image-twice", "./just release", "./just release-draft"];
+    let steps = [".ci/run", "./just image-twice", "./just image-e2e", "./just release", "./just release-draft"];
     let positions = steps.map(position).into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
     assert!(positions.is_sorted(), "{positions:?}");
     Ok(())
