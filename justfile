@@ -35,15 +35,30 @@ demo: needs (tools "kube" "notation" "olareg")
 build:
     cargo build --locked --workspace --bins
 
-# Build the programs (release)
+# Build the program optimised, for this machine: target/release/sealwatch
 [group('build')]
-release:
+program:
     cargo build --locked --release -p sealwatch
 
 # Make the container image as an OCI layout in FOLDER, without Docker; the last line is its digest
 [group('build')]
 image folder="build/image":
     @dev/image {{ quote(folder) }}
+
+# Make the image twice, in different folders, and compare: byte for byte. The last line is the digest of both
+[group('build')]
+image-twice *folder:
+    @dev/image-twice {{ folder }}
+
+# Run the programs in the image, and let them verify it: signed by notation, in a registry, as a layout, in a cluster
+[group('test')]
+image-e2e folder="build/image": needs (tools "kube" "notation" "olareg")
+    @dev/image-e2e {{ quote(folder) }}
+
+# Install what building for linux/amd64 and linux/arm64 takes (rustup; root or sudo for Debian's or Ubuntu's packages)
+[group('build')]
+cross:
+    @dev/cross
 
 # Build the pinned test tools into the user's cache: kube notation olareg distribution oracle helm flux
 [group('build')]
@@ -147,6 +162,26 @@ record-docs: needs (tools "kube" "notation" "olareg" "helm")
 [group('generate')]
 generated-check:
     @dev/generated-check
+
+# Make everything of a release in build/release; nothing is pushed. ARGS: --dry-run --image REPOSITORY
+[group('release')]
+release *args:
+    @dev/release {{ args }}
+
+# Whether this commit can be released: version, clean tree, CHANGELOG, tag. ARGS: --dry-run
+[group('release')]
+release-check *args:
+    @dev/release-check {{ args }}
+
+# Keep the definitions of both kinds as this version has them, for the upgrade tests of later ones
+[group('release')]
+release-keep:
+    @dev/release-keep
+
+# Draft the release's page on GitHub with the files that `just release` made (needs gh)
+[group('release')]
+release-draft:
+    @dev/release-draft
 
 # Remove what was built here; the tools in the user's cache stay
 [group('build')]

@@ -14,7 +14,7 @@ use sealwatch_api::{ImageVerification, ImageVerificationStatus, TrustPolicy, Tru
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use self::installed::install;
+pub use self::installed::{established, install};
 use crate::scene::{self, Images, Pki, Signed};
 use crate::testenv::pki::KeyKind;
 use crate::testenv::pods::{self, ContainerSpec};

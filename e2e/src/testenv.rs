@@ -43,7 +43,7 @@ mod tools;
 pub use authority::Authority;
 pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
 pub use container::LocalContainer;
-pub use helm::Helm;
+pub use helm::{Helm, copy_folder};
 pub use kubeconfig::write_stranger_kubeconfig;
 pub use kubelet::Kubelet;
 pub use notation::{Format, Notation, SignOptions};

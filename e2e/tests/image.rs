@@ -1,24 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! The operator's own image: pushed to a registry, signed by `notation`, and verified by Sealwatch.
+//!
+//! `./just image-e2e` runs it with the image that `./just image` made, and with the program in that.
 
 use std::fs;
 use std::path::Path;
 
+use sealwatch_e2e::cli;
 use sealwatch_e2e::scene::{self, Pki, Signed};
-use sealwatch_e2e::stage::{Stage, finished};
+use sealwatch_e2e::stage::Stage;
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
-use sealwatch_e2e::testenv::{self, Format, OperatorProcess, Registry, Result, SignOptions};
+use sealwatch_e2e::testenv::{self, Format, Registry, Result, SignOptions};
 use sealwatch_image::{BILL, Bill, Platform, Recipe, write};
 use serde_json::Value;
 
 const REPOSITORY: &str = "sealwatch/sealwatch";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// An image for both platforms. In place of the programs it has a few bytes: building them takes minutes, and what is
-/// looked at here is the image around them.
+/// The image whose layout `SEALWATCH_IMAGE_LAYOUT` names, or one for both platforms that has a few bytes in place of the
+/// programs: building them takes minutes, and what is looked at here is the image around them.
 fn image(folder: &Path) -> Result<String> {
+    if let Some(given) = std::env::var_os("SEALWATCH_IMAGE_LAYOUT").filter(|given| !given.is_empty()) {
+        testenv::copy_folder(Path::new(&given), folder)?;
+        let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json"))?)?;
+        let mut entries = index["manifests"].as_array().into_iter().flatten();
+        let ours = entries.find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == VERSION);
+        let digest = ours.and_then(|entry| entry["digest"].as_str());
+        return Ok(digest.ok_or_else(|| format!("{} has no image {VERSION}", given.display()))?.to_owned());
+    }
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut platforms = Vec::new();
     for (architecture, target) in [("amd64", "x86_64-unknown-linux-gnu"), ("arm64", "aarch64-unknown-linux-gnu")] {
@@ -70,10 +81,19 @@ async fn our_own_image_is_pushed_with_its_bills_of_materials_signed_and_verified
     let policy = stage.folder.path().join("trustpolicy.json");
     fs::write(&policy, scene::seed_document().to_string())?;
     let by_tag = format!("{}/{REPOSITORY}:{VERSION}", registry.host());
-    let mut verify = tokio::process::Command::new(OperatorProcess::binary()?);
-    verify.args(["verify", &by_tag, "--insecure-registry", "--policy"]).arg(&policy).arg("--trust-store").arg(&stores);
-    let said = finished("sealwatch verify", &verify.output().await?)?;
-    assert_eq!(said.trim_end(), format!("Successfully verified signature for {by_digest}"));
+    let (policy, stores) = (policy.display().to_string(), stores.display().to_string());
+    let trust = ["--policy", &policy, "--trust-store", &stores];
+    let verified = format!("Successfully verified signature for {by_digest}\n");
+    let args = ["verify", &by_tag, "--insecure-registry"].into_iter().chain(trust);
+    assert_eq!(cli::run(args).await?.stdout, verified);
+
+    // From its own layout, once the signature is there, too.
+    let own = layout.display().to_string();
+    let into = format!("oci-layout:{own}");
+    let mirrored = cli::run(["mirror", &by_digest, &into, "--insecure-registry"]).await?;
+    assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
+    let args = ["verify", &by_digest, "--oci-layout", &own].into_iter().chain(trust);
+    assert_eq!(cli::run(args).await?.stdout, verified);
 
     // In the cluster, by the digest that runs.
     stage.apply(&scene::roots(pki.root.certificate_pem())).await?;

@@ -4,25 +4,10 @@
 
 use std::fmt::Write as _;
 
-pub(crate) enum Content {
-    Folder,
-    File(Vec<u8>),
-}
+use crate::archive::{Entry, file, folder, program as executable};
 
-pub(crate) struct Entry {
-    /// Without a slash before it.
-    pub(crate) path: &'static str,
-    pub(crate) mode: u32,
-    pub(crate) content: Content,
-}
-
-fn folder(path: &'static str) -> Entry {
-    Entry { path, mode: 0o755, content: Content::Folder }
-}
-
-fn file(path: &'static str, text: impl Into<Vec<u8>>) -> Entry {
-    Entry { path, mode: 0o644, content: Content::File(text.into()) }
-}
+/// The licence of everything here.
+pub(crate) const LICENSE: &str = include_str!("../../LICENSE");
 
 /// Certificate authorities and the names of two users; the same on every platform.
 pub(crate) fn base() -> Vec<Entry> {
@@ -39,12 +24,12 @@ pub(crate) fn base() -> Vec<Entry> {
         folder("usr/share"),
         folder("usr/share/licenses"),
         folder("usr/share/licenses/sealwatch"),
-        file("usr/share/licenses/sealwatch/LICENSE", include_str!("../../LICENSE")),
+        file("usr/share/licenses/sealwatch/LICENSE", LICENSE),
     ]
 }
 
 pub(crate) fn program(bytes: &[u8]) -> Vec<Entry> {
-    vec![Entry { path: "sealwatch", mode: 0o755, content: Content::File(bytes.to_vec()) }]
+    vec![executable("sealwatch", bytes)]
 }
 
 /// The public certificate authorities, in PEM (RFC 7468).

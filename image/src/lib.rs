@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! The operator's container image, made of programs that are built already: an OCI image layout with one manifest for
-//! each platform, an index over them, and their bills of material as referrers.
+//! each platform, an index over them, and their bills of material as referrers. And the archives of a release, of the
+//! same programs.
 //!
 //! The same input gives the same bytes: times are those of the recipe, archives are sorted, and nothing of the machine
 //! is asked.
 
+mod archive;
 mod bill;
 mod elf;
 mod files;
 mod layer;
 mod layout;
+mod release;
 
 use std::path::Path;
 
 pub use bill::Bill;
 pub use elf::is_static;
 use layout::{Blobs, Descriptor};
+pub use release::{Release, write_archives};
 use serde_json::{Value, json};
 
 /// What went wrong, in words.
@@ -59,6 +63,25 @@ pub struct Platform {
     pub program: Vec<u8>,
     /// What it is made of.
     pub bill: Bill,
+}
+
+impl Platform {
+    /// Reads `ARCHITECTURE:TARGET:FILE`, as `dev/programs` prints it, and asks cargo about the workspace in `folder` for
+    /// what the program is made of.
+    ///
+    /// # Errors
+    /// The text has another form, the file cannot be read or is no static program, or cargo refuses.
+    pub fn read(given: &str, folder: &Path) -> Result<Self> {
+        let mut words = given.splitn(3, ':');
+        let (Some(architecture), Some(target), Some(file)) = (words.next(), words.next(), words.next()) else {
+            return Err(format!("--program {given}: expected ARCHITECTURE:TARGET:FILE").into());
+        };
+        let program = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+        if !is_static(&program) {
+            return Err(format!("{file} needs a loader and libraries, which the image does not have").into());
+        }
+        Ok(Self { architecture: architecture.to_owned(), program, bill: Bill::of_workspace(folder, target)? })
+    }
 }
 
 /// What was written.

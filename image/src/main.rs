@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sealwatch_image::{Bill, LAYERS_MOST, Platform, Recipe, Result, is_static, write};
+use sealwatch_image::{LAYERS_MOST, Platform, Recipe, Result, write};
 
 /// Write the container image as an OCI layout
 #[derive(Debug, Parser)]
@@ -46,19 +46,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let mut platforms = Vec::new();
-    for given in &arguments.programs {
-        let mut words = given.splitn(3, ':');
-        let (Some(architecture), Some(target), Some(file)) = (words.next(), words.next(), words.next()) else {
-            return Err(format!("--program {given}: expected ARCHITECTURE:TARGET:FILE").into());
-        };
-        let program = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-        if !is_static(&program) {
-            return Err(format!("{file} needs a loader and libraries, which the image does not have").into());
-        }
-        let bill = Bill::of_workspace(&folder, target)?;
-        platforms.push(Platform { architecture: architecture.to_owned(), program, bill });
-    }
+    let platforms = arguments.programs.iter().map(|given| Platform::read(given, &folder)).collect::<Result<_>>()?;
     let recipe = Recipe {
         version: arguments.version.clone(),
         revision: arguments.revision.clone(),

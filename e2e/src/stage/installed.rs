@@ -30,6 +30,17 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
         return Ok(());
     }
     run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/crd")]).await?;
+    established(cluster).await?;
+    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
+    done.insert(born);
+    Ok(())
+}
+
+/// Waits until our kinds, whose definitions were applied, are served.
+///
+/// # Errors
+/// They are not soon.
+pub async fn established(cluster: &Cluster) -> Result<()> {
     let names = ["crd/trustpolicies.sealwatch.dev", "crd/imageverifications.sealwatch.dev"];
     // A definition that is a moment old has no conditions at all, which `kubectl wait` calls an error.
     let began = Instant::now();
@@ -40,7 +51,5 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    run(cluster, &["apply", "--server-side", "--force-conflicts", "-k", &format!("{CONFIG}/rbac")]).await?;
-    done.insert(born);
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod install;
 mod manifests;
 mod monitoring;
+mod package;
 mod parity;
 mod release;
 mod values;

@@ -7,30 +7,16 @@ use std::path::Path;
 
 use sealwatch_e2e::scene;
 use sealwatch_e2e::stage::finished;
-use sealwatch_e2e::testenv::{Cluster, Helm, Result};
+use sealwatch_e2e::testenv::{Cluster, Helm, Result, copy_folder};
 use serde_json::{Value, json};
 
 use crate::install::{audited, restricted};
 use crate::manifests::{IMAGE, chart, in_repository};
 use crate::values::everything;
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let into = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &into)?;
-        } else {
-            fs::copy(entry.path(), into)?;
-        }
-    }
-    Ok(())
-}
-
 /// The chart as an older version would be: its TrustPolicy does not know `suspend` yet.
 fn older(folder: &Path) -> Result<String> {
-    copy(&in_repository("charts/sealwatch"), folder)?;
+    copy_folder(&in_repository("charts/sealwatch"), folder)?;
     let file = folder.join("files/crds/trustpolicies.sealwatch.dev.yaml");
     let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
     let fields = definition.pointer_mut(SPEC).and_then(Value::as_object_mut).ok_or("a spec")?;
