@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use sealwatch_e2e::scene::{self, Images, Pki, Signed};
-use sealwatch_e2e::stage::Stage;
+use sealwatch_e2e::stage::{Seen, Stage};
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::{self, OperatorOptions, OperatorProcess, Registry, Result};
 use serde_json::json;
@@ -177,6 +177,41 @@ async fn pods_that_may_not_be_listed_are_said_and_heal() -> Result<()> {
     assert!(seen.images.is_empty());
     stage.grant_all_but(name, &[]).await?;
     stage.until("the verdict", |seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded").await?;
+    Ok(())
+}
+
+/// F13: what cannot be said in a status is said in the log and counted, at a pace.
+#[tokio::test]
+async fn statuses_that_may_not_be_written_are_said_in_the_log_at_a_pace_and_heal() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
+    let name = "mute";
+    stage.grant_all_but(name, &["imageverifications/status"]).await?;
+    let watched = Some(stage.namespace.as_str());
+    let mut operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
+    operator.wait_for_log("reconcile failed", Duration::from_secs(20)).await?;
+    let sentence = "the API server refused: ";
+    let line = operator.log().lines().find(|line| line.contains("reconcile failed")).map(str::to_owned);
+    let line = line.unwrap_or_default();
+    assert!(line.contains(sentence) && line.contains("cannot patch resource"), "{line}");
+    let mute = |seen: &Seen| {
+        seen.policies.iter().all(|policy| policy.status.is_none())
+            && seen.images.iter().all(|image| image.status.is_none())
+    };
+    stage.stays("the silence", Duration::from_secs(10), mute).await?;
+    let address = *operator.listening_on()?.first().ok_or("it listens")?;
+    let page = reqwest::get(format!("http://{address}/metrics")).await?.text().await?;
+    let count = |kind: &str| -> u32 {
+        let line = format!("sealwatch_status_writes_total{{kind=\"{kind}\",result=\"error\"}} ");
+        page.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
+    };
+    // Tried again every 30 s, and when something about it changes.
+    assert!((1..=4).contains(&count("TrustPolicy")), "{} attempts", count("TrustPolicy"));
+    assert!(count("ImageVerification") <= 4, "{} attempts", count("ImageVerification"));
+    stage.grant_all_but(name, &[]).await?;
+    let verified = |seen: &Seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded";
+    stage.until_within(Duration::from_mins(1), "the verdict", verified).await?;
     Ok(())
 }
 
