@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         namespace: arguments.watch_namespace,
         collect_after: arguments.collect_after,
         watch_timeout: arguments.watch_timeout,
+        metrics_per_image: arguments.metrics_per_image,
     };
     let lease = arguments.lease.map(|name| LeaseOptions {
         namespace: arguments.lease_namespace.unwrap_or_else(|| config.default_namespace.clone()),

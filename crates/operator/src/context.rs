@@ -41,6 +41,8 @@ pub struct Settings {
     pub collect_after: Duration,
     /// How long one watch request may last.
     pub watch_timeout: Duration,
+    /// Whether each running image has a series in the metrics.
+    pub metrics_per_image: bool,
 }
 
 /// What every reconcile shares.

@@ -269,7 +269,7 @@ fn report(memory: &Shared, policy: &Policy, judged: Judged) -> bool {
         reason: judged.conclusion.reason,
         trouble: judged.conclusion.trouble,
         verified_at: judged.conclusion.last_verified,
-        next_expiry: judged.expiry,
+        ends: judged.ends,
         handled_request: judged.handled,
         judged_by: (policy.generation, policy.trust_hash.clone()),
     });

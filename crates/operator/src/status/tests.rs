@@ -140,7 +140,7 @@ fn result(policy: &Policy, reason: Reason) -> ImageResult {
         reason,
         trouble: None,
         verified_at: Some(at(0)),
-        next_expiry: None,
+        ends: Vec::new(),
         handled_request: None,
         judged_by: (policy.generation, policy.trust_hash.clone()),
     }
@@ -219,8 +219,9 @@ fn an_answer_under_an_older_policy_counts_as_none() {
 #[test]
 fn the_first_end_is_named_with_all_images_that_share_it() {
     let policy = skipping();
+    let end = |kind, subject: &str, second: i64| Expiry { time: at(second), kind, subject: subject.into() };
     let ending = |subject: &str, second: i64| ImageResult {
-        next_expiry: Some(Expiry { time: at(second), kind: ExpiryKind::SigningCertificate, subject: subject.into() }),
+        ends: vec![end(ExpiryKind::TrustAnchor, "CN=root", 15), end(ExpiryKind::SigningCertificate, subject, second)],
         ..result(&policy, Reason::SignatureValid)
     };
     let results = [ending("CN=later", 20), ending("CN=soon", 10), ending("CN=soon", 10)];

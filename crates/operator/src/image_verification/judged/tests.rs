@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_fixtures::{
     SIGNER, TARGET_MEDIA_TYPE, TARGET_SIZE,
+    der::simple_name,
     jws::Jws,
     pki::{Signer, Template, pem},
+    revocation::List,
     target_digest,
+    tsa::{self, Token, stamped_jws},
 };
-use sealwatch_notation::Envelope;
-use sealwatch_registry::Descriptor;
-use sealwatch_verifier::{Candidate, CandidateState, Evidence};
+use sealwatch_notation::{Envelope, RevocationList};
+use sealwatch_registry::{Descriptor, PlainFetcher, RegistryOptions};
+use sealwatch_verifier::{Candidate, CandidateState, Evidence, Revocation};
 use serde_json::{Value, json};
 
 use super::{
@@ -33,6 +36,11 @@ fn now() -> Timestamp {
 
 /// A strict policy that trusts the root of the fixtures, with further fields of the spec.
 fn policy(signer: &Signer, more: &Value) -> Policy {
+    bringing(&[], signer, more)
+}
+
+/// The same with revocation lists that somebody brought.
+fn bringing(lists: &[&List], signer: &Signer, more: &Value) -> Policy {
     let mut spec = json!({
         "version": "1.0",
         "trustPolicies": [{
@@ -56,7 +64,9 @@ fn policy(signer: &Signer, more: &Value) -> Policy {
     .expect("a policy");
     let stores = trust_store::load(&policy.spec, &Found::default());
     assert!(stores.problems.is_empty(), "{stores:?}");
-    Policy::new(&policy, Loaded { stores, ..Loaded::default() })
+    let list = |list: &&List| RevocationList::from_der_or_pem(&list.issue()).expect("a list");
+    let brought = BroughtLists { lists: lists.iter().map(list).collect(), unread: Vec::new() };
+    Policy::new(&policy, Loaded { stores, brought, ..Loaded::default() })
 }
 
 /// What a registry said of the image at that time.
@@ -81,22 +91,32 @@ fn evidence(envelopes: &[Vec<u8>], gathered_at: Timestamp) -> Arc<Evidence> {
     })
 }
 
-/// What comes of the looks under a policy at some time.
-fn judged(policy: &Policy, looks: &Looks, now: Timestamp) -> Judged {
-    judged_where(policy, looks, now, None)
-}
-
-fn judged_where(policy: &Policy, looks: &Looks, now: Timestamp, found: Option<&discover::Found>) -> Judged {
-    let image: ImageVerification = serde_json::from_value(json!({
+/// An object that a person wrote.
+fn image() -> ImageVerification {
+    serde_json::from_value(json!({
         "apiVersion": "sealwatch.dev/v1alpha1", "kind": "ImageVerification",
         "metadata": {"name": "app", "namespace": "aio"},
         "spec": {
             "image": "registry.example/app:1", "digest": target_digest(), "trustPolicyRef": {"name": "microsoft"},
         },
     }))
-    .expect("an image verification");
+    .expect("an image verification")
+}
+
+/// What comes of the looks under a policy at some time.
+fn judged(policy: &Policy, looks: &Looks, now: Timestamp) -> Judged {
+    judged_where(policy, looks, now, None)
+}
+
+fn judged_where(policy: &Policy, looks: &Looks, now: Timestamp, found: Option<&discover::Found>) -> Judged {
+    let image = image();
     let case = Case { image: &image, policy, found, ours: false }.parse();
-    judge(&case, looks, &FollowedRecall::default(), now)
+    // Nobody was ever asked about revocation: what is known of it was brought.
+    let fetcher = PlainFetcher::new(&RegistryOptions::default()).expect("a fetcher");
+    let matter = case.reference.as_ref().ok().zip(looks.findings.as_ref());
+    let matter = matter.and_then(|(reference, findings)| case.policy.matter(reference.repository(), findings));
+    let recalled = matter.map(|matter| matter.recall(&Revocation::new(fetcher), HOUR, now));
+    judge(&case, looks, &recalled.unwrap_or_default(), now)
 }
 
 fn looked(evidence: Arc<Evidence>) -> Looks {
@@ -124,7 +144,7 @@ fn a_verdict_that_outlives_stale_after_is_unknown_and_says_what_it_was() {
         assert_eq!((after.conclusion.reason, after.conclusion.verdict()), (Reason::Stale, Verdict::Unknown));
         assert!(after.conclusion.message.contains(was), "{}", after.conclusion.message);
         assert_eq!(after.conclusion.last_verified, Some(since));
-        assert!(after.expiry.is_none(), "nothing that is Unknown is foreseen to end");
+        assert_eq!(after.ends, [], "nothing that is Unknown is foreseen to end");
     }
 }
 
@@ -189,32 +209,81 @@ fn a_suspended_policy_that_needs_no_registry_has_nothing_to_say_of_it() {
     assert_eq!((conclusion.reason, conclusion.trouble), (Reason::LevelSkip, None));
 }
 
+const ROOT: &str = "CN=Sealwatch Test Root,O=Microsoft Corporation,C=US";
+
+/// A signer below a root, and when the certificates of both end.
+fn ending(leaf: &'static str, root: &'static str) -> Signer {
+    let leaf = Template { not_after: leaf, ..Template::leaf() };
+    Signer::with_chain(&[&leaf, &Template { not_after: root, ..Template::root() }])
+}
+
+/// What is foreseen of an image that is Verified by this envelope.
+fn foreseen(policy: &Policy, envelope: Vec<u8>) -> Vec<Expiry> {
+    let judged = judged(policy, &looked(evidence(&[envelope], now())), now());
+    assert_eq!(judged.conclusion.reason, Reason::SignatureValid, "{}", judged.conclusion.message);
+    judged.ends
+}
+
+fn end(kind: ExpiryKind, time: &str, subject: &str) -> Expiry {
+    Expiry { time: time.parse().expect("a time"), kind, subject: subject.to_owned() }
+}
+
 #[test]
-fn what_ends_first_of_what_a_verdict_rests_on_is_foreseen() {
-    let ending = |leaf: &'static str, root: &'static str| {
-        let leaf = Template { not_after: leaf, ..Template::leaf() };
-        Signer::with_chain(&[&leaf, &Template { not_after: root, ..Template::root() }])
-    };
-    let foreseen = |signer: &Signer, envelope: &Jws| {
-        let looks = looked(evidence(&[envelope.sign()], now()));
-        let judged = judged(&policy(signer, &json!({})), &looks, now());
-        assert_eq!(judged.conclusion.reason, Reason::SignatureValid, "{}", judged.conclusion.message);
-        judged.expiry
-    };
+fn the_first_end_of_each_kind_that_a_verdict_rests_on_is_foreseen_and_none_hides_behind_another() {
+    let none = json!({});
     let (early, late) = ("20271231235959Z", "20391231235959Z");
-    let expiry = |time: &str, kind, subject: &str| {
-        Some(Expiry { time: time.parse().expect("a time"), kind, subject: subject.to_owned() })
-    };
-    let root = "CN=Sealwatch Test Root,O=Microsoft Corporation,C=US";
+    let (soon, later) = ("2027-12-31T23:59:59Z", "2039-12-31T23:59:59Z");
     let by_leaf = ending(early, late);
-    let end = "2027-12-31T23:59:59Z";
-    assert_eq!(foreseen(&by_leaf, &Jws::new(&by_leaf)), expiry(end, ExpiryKind::SigningCertificate, SIGNER));
+    let of_certificates =
+        [end(ExpiryKind::SigningCertificate, soon, SIGNER), end(ExpiryKind::TrustAnchor, later, ROOT)];
+    assert_eq!(foreseen(&policy(&by_leaf, &none), Jws::new(&by_leaf).sign()), of_certificates);
     let by_root = ending(late, early);
-    assert_eq!(foreseen(&by_root, &Jws::new(&by_root)), expiry(end, ExpiryKind::TrustAnchor, root));
+    assert_eq!(
+        foreseen(&policy(&by_root, &none), Jws::new(&by_root).sign()),
+        [end(ExpiryKind::SigningCertificate, later, SIGNER), end(ExpiryKind::TrustAnchor, soon, ROOT)]
+    );
     let expiring = Jws::new(&by_leaf).expiring("2027-01-01T00:00:00Z");
-    assert_eq!(foreseen(&by_leaf, &expiring), expiry("2027-01-01T00:00:00Z", ExpiryKind::Signature, SIGNER));
+    let list = List { next_update: Some("20280101000000Z"), ..List::new() };
+    let of_all = [
+        of_certificates.as_slice(),
+        &[
+            end(ExpiryKind::Signature, "2027-01-01T00:00:00Z", SIGNER),
+            end(ExpiryKind::RevocationList, "2028-01-01T00:00:00Z", ROOT),
+        ],
+    ];
+    assert_eq!(foreseen(&bringing(&[&list], &by_leaf, &none), expiring.sign()), of_all.concat());
     // Who vouches for the time of signing makes the end of certificates harmless.
-    assert_eq!(foreseen(&by_leaf, &Jws::signing_authority(&by_leaf)), None);
+    assert_eq!(foreseen(&policy(&by_leaf, &none), Jws::signing_authority(&by_leaf).sign()), []);
+}
+
+#[test]
+fn of_several_lists_that_were_brought_the_last_that_speaks_of_a_certificate_counts() {
+    let signer = ending("20391231235959Z", "20391231235959Z");
+    let lists = ["20261201000000Z", "20270101000000Z"].map(|end| List { next_update: Some(end), ..List::new() });
+    let another = Template { subject: simple_name("CN=Another Root"), ..Template::root() };
+    let another = List { issuer: another.subject, next_update: Some("20261130000000Z"), ..List::new() };
+    let ends = foreseen(&bringing(&[&another, &lists[0], &lists[1]], &signer, &json!({})), Jws::new(&signer).sign());
+    let of_lists: Vec<_> = ends.into_iter().filter(|end| end.kind == ExpiryKind::RevocationList).collect();
+    assert_eq!(of_lists, [end(ExpiryKind::RevocationList, "2027-01-01T00:00:00Z", ROOT)], "the newer one takes over");
+}
+
+#[test]
+fn a_list_that_speaks_of_a_timestamp_authority_alone_is_foreseen_to_end_too() {
+    let signer = ending("20391231235959Z", "20391231235959Z");
+    let envelope = stamped_jws(&Jws::new(&signer), |signature| Token::new(signature).issue());
+    let stores = json!([
+        {"type": "ca", "name": "roots", "certificates": [{"pem": pem(signer.root())}]},
+        {"type": "tsa", "name": "roots", "certificates": [{"pem": pem(&tsa::root().issue())}]},
+    ]);
+    let statements = json!([{
+        "name": "ours", "registryScopes": ["*"], "signatureVerification": {"level": "strict"},
+        "trustStores": ["ca:roots", "tsa:roots"], "trustedIdentities": ["*"],
+    }]);
+    let root = tsa::root();
+    let list = List { issuer: root.subject, key: root.key, next_update: Some("20270101000000Z"), ..List::new() };
+    let policy = bringing(&[&list], &signer, &json!({"trustStores": stores, "trustPolicies": statements}));
+    let subject = "CN=Sealwatch Test TSA Root,O=Microsoft Corporation,C=US";
+    assert_eq!(foreseen(&policy, envelope), [end(ExpiryKind::RevocationList, "2027-01-01T00:00:00Z", subject)]);
 }
 
 #[test]
@@ -229,7 +298,8 @@ fn what_has_ended_already_and_is_only_logged_is_not_foreseen_again() {
     lenient["trustPolicies"][0]["signatureVerification"]["override"] = json!({"expiry": "log"});
     let judged = judged(&policy(&signer, &lenient), &looked(evidence(&[expired], now())), now());
     assert_eq!(judged.conclusion.reason, Reason::FailuresLogged, "{}", judged.conclusion.message);
-    assert_eq!(judged.expiry.map(|expiry| expiry.kind), Some(ExpiryKind::SigningCertificate));
+    let kinds: Vec<_> = judged.ends.iter().map(|end| end.kind).collect();
+    assert_eq!(kinds, [ExpiryKind::SigningCertificate, ExpiryKind::TrustAnchor], "and no signature");
 }
 
 #[test]
@@ -237,5 +307,5 @@ fn what_a_failed_image_rests_on_is_not_foreseen() {
     let (signer, _) = signed();
     let expired = Jws::new(&signer).expiring("2026-01-01T00:00:00Z").sign();
     let judged = judged(&policy(&signer, &json!({})), &looked(evidence(&[expired], now())), now());
-    assert_eq!((judged.conclusion.reason, judged.expiry), (Reason::SignatureExpired, None));
+    assert_eq!((judged.conclusion.reason, judged.ends), (Reason::SignatureExpired, vec![]));
 }
