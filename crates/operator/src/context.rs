@@ -119,6 +119,13 @@ impl Context {
         }
     }
 
+    /// Has every image looked at again.
+    pub fn trigger_images(&self) {
+        for image in self.image_verifications.state() {
+            self.triggers.image(ObjectRef::from_obj(&*image));
+        }
+    }
+
     /// Has every trust policy looked at again whose trust stores name `ClusterTrustBundle`s.
     pub fn trigger_with_bundles(&self) {
         for (namespace, name) in self.policies.with_bundles() {

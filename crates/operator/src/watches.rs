@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -27,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use self::pauses::pausing;
 use crate::{
+    clock::Clocks,
     context::Context,
     running::{RunningIndex, pod::SlimPod},
     sight::Fault,
@@ -192,12 +194,19 @@ fn is_unknown(error: &watcher::Error) -> bool {
     )
 }
 
-/// Has every trust policy looked at again when what is seen of the cluster becomes less, or whole again. Never ends.
+/// Has every trust policy looked at again when what is seen of the cluster becomes less, or whole again; and everything
+/// when the clock was set. Never ends.
 pub async fn oversee(context: Arc<Context>) {
     let look = || (context.sight.trouble(Instant::now()), context.sight.refusal("ConfigMap"));
     let mut known = look();
+    let mut clocks = Clocks::new(Timestamp::now(), Instant::now());
     loop {
         tokio::time::sleep(OVERSEE_EVERY).await;
+        if let Some(set) = clocks.set_by(Timestamp::now(), Instant::now()) {
+            tracing::warn!(seconds = set.as_secs(), "the clock was set; everything is judged again");
+            context.trigger_all();
+            context.trigger_images();
+        }
         let now = look();
         if now != known {
             let trouble = now.0.as_ref().map(|trouble| trouble.message.as_str());

@@ -102,6 +102,8 @@ fn judged_by(
     // Complete is evidence only with fresh word about revocation.
     let kept = recalled.kept.as_ref();
     let checked_at = kept.map_or(gathered_at, |kept| kept.fetched.min(gathered_at));
+    // What is of a time to come was learnt before the clock was set back: nothing is said to be newer than now.
+    let checked_at = checked_at.min(now);
     let stale_at = checked_at.checked_add(policy.stale_after).ok();
     let judgement = matter.judge(recalled, now);
     let verification = &judgement.verification;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use jiff::SignedDuration;
 use sealwatch_api::{ImageVerification, TrustPolicy};
 use sealwatch_fixtures::{
     SIGNER, TARGET_MEDIA_TYPE, TARGET_SIZE,
@@ -167,6 +171,80 @@ fn a_digest_that_the_pods_pin_and_the_node_does_not_report_is_told_and_not_calle
     assert!(message.ends_with(&words), "{message}");
     for reference in [format!("registry.example/app@{reported}"), "registry.example/app:1".to_owned()] {
         assert!(!told(reference).contains("pins"));
+    }
+}
+
+/// F22: what ends is judged by the clock that there is, and nothing else follows from its having been set.
+#[test]
+fn a_clock_that_is_set_makes_no_verdict_of_its_own_and_takes_none_away_for_long() {
+    let leaf = Template { not_before: "20261122000000Z", not_after: "20261123000000Z", ..Template::leaf() };
+    let signer = Signer::with_leaf(&leaf);
+    let policy = policy(&signer, &json!({}));
+    let looks = looked(evidence(&[Jws::new(&signer).sign()], now()));
+    for (set, reason) in [
+        (SignedDuration::ZERO, Reason::SignatureValid),
+        (SignedDuration::from_hours(1), Reason::SignatureValid),
+        (SignedDuration::from_hours(-1), Reason::SignatureValid),
+        (SignedDuration::from_hours(24), Reason::CertificateExpired),
+        (SignedDuration::from_hours(-24), Reason::CertificateNotYetValid),
+        // Long before there was evidence, and longer after than it may serve.
+        (-now().duration_since(Timestamp::UNIX_EPOCH), Reason::CertificateNotYetValid),
+        (SignedDuration::from_hours(24 * 365), Reason::Stale),
+    ] {
+        let by_clock = now() + set;
+        let then = judged(&policy, &looks, by_clock);
+        assert_eq!(then.conclusion.reason, reason, "{set:?}: {}", then.conclusion.message);
+        assert_eq!(then.conclusion.last_verified, Some(now().min(by_clock)), "no look is made newer by it");
+        assert!(then.next_change.is_none_or(|next| next > by_clock), "{set:?}: no change is due that was made");
+        assert!(then.ends.iter().all(|end| end.time > by_clock), "{set:?}: {:?}", then.ends);
+        assert_eq!(then.conclusion.trouble, None);
+        // Set right again, everything is as it was.
+        assert_eq!(judged(&policy, &looks, now()).conclusion.reason, Reason::SignatureValid);
+    }
+}
+
+/// F22: no storm follows from a clock that was set, and no image waits an interval for it.
+#[test]
+fn after_the_clock_was_set_only_an_image_whose_evidence_became_stale_is_looked_at_and_once() {
+    let (signer, envelope) = signed();
+    let policy = policy(&signer, &json!({"staleAfter": "168h"}));
+    let image = image();
+    let case = Case { image: &image, policy: &policy, found: None, ours: false }.parse();
+    let ended = |ago: Duration, gathered_at: Timestamp| Looks {
+        ended: Instant::now().checked_sub(ago),
+        ..looked(evidence(std::slice::from_ref(&envelope), gathered_at))
+    };
+    let minute = Duration::from_mins(1);
+    let looks = ended(minute, now());
+    for set in [-24 * 365, -24, -1, 0, 1, 24, 167] {
+        let by_clock = now() + SignedDuration::from_hours(set);
+        assert!(case.wait(&looks, by_clock) > 50 * minute, "{set} h: the period goes by the monotonic clock");
+        assert!(!case.is_overtaken(&looks, by_clock));
+    }
+    let by_clock = now() + 168 * HOUR;
+    assert!(case.is_overtaken(&looks, by_clock));
+    assert_eq!(case.wait(&looks, by_clock), Duration::ZERO);
+    // Set forward again and again: at a pace.
+    let just_looked = case.wait(&ended(Duration::ZERO, now()), by_clock);
+    assert!(just_looked > Duration::from_secs(9) && just_looked <= Duration::from_secs(10), "{just_looked:?}");
+    assert!(case.wait(&ended(minute, by_clock), by_clock) > 50 * minute, "what was gathered since is not stale");
+    // Where the registry does not answer, its own retries go on as they were.
+    let error = LookError { reason: Reason::RegistryUnavailable, message: "no".into(), retry_after: None };
+    let failing = Looks { error: Some(error), pause: Some(30 * minute), generation: 1, ..looks };
+    assert!(!case.is_overtaken(&failing, by_clock) && case.wait(&failing, by_clock) > 20 * minute);
+}
+
+#[test]
+fn the_next_look_comes_before_the_evidence_is_stale_also_where_both_periods_are_the_same() {
+    let (signer, envelope) = signed();
+    let policy = policy(&signer, &json!({"interval": "1h", "staleAfter": "1h"}));
+    let image = image();
+    let case = Case { image: &image, policy: &policy, found: None, ours: false }.parse();
+    for seed in [0, u64::MAX / 2, u64::MAX] {
+        let ended = Some(Instant::now());
+        let looks = Looks { seed, ended, ..looked(evidence(std::slice::from_ref(&envelope), now())) };
+        let wait = case.wait(&looks, now());
+        assert!(wait <= Duration::from_mins(54) && wait > Duration::from_mins(53), "{wait:?}");
     }
 }
 
