@@ -260,20 +260,65 @@ async fn health_and_metrics_tell_what_the_operator_does() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_kubeconfig_or_registries_file_is_a_sentence_and_exit_code_2() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("broken");
-    std::fs::write(&file, "mirrors: [this is no mapping")?;
-    let file = file.display().to_string();
-    for (args, named) in [
-        (vec!["operator", "--kubeconfig", "/nonexistent/kubeconfig"], "--kubeconfig /nonexistent/kubeconfig"),
-        (vec!["operator", "--kubeconfig", &file], "--kubeconfig"),
-        (vec!["operator", "--listen", "nowhere"], "--listen"),
-        (vec!["operator", "--collect-after", "soon"], "--collect-after"),
+    let write = |name: &str, contents: &str| -> Result<String> {
+        let file = folder.path().join(name);
+        std::fs::write(&file, contents)?;
+        Ok(file.display().to_string())
+    };
+    let planted = "Zk9plantedToken";
+    let broken = write("broken", &format!("users:\n- user: {{token: {planted}}}\nmirrors: [this is no mapping"))?;
+    let mistyped = write("mistyped", &format!("clusters: {planted}\n"))?;
+    let (empty, whole) = (write("empty", "{}")?, folder.path().join("whole"));
+    testenv::write_stranger_kubeconfig(&whole, "https://127.0.0.1:1")?;
+    let whole = whole.display().to_string();
+    let of = |file: &str, problem: &str| format!("sealwatch: error: --kubeconfig {file}: {problem}\n");
+    let nonexistent = "/nonexistent/kubeconfig";
+    let invalid = |value: &str, flag: &str, rule: &str| {
+        format!("error: invalid value '{value}' for '{flag}': {rule}\n\nFor more information, try '--help'.\n")
+    };
+    for (args, sentence) in [
+        (["--kubeconfig", nonexistent], of(nonexistent, "it cannot be read: No such file or directory (os error 2)")),
+        (["--kubeconfig", &broken], of(&broken, "it is no kubeconfig: line 2, column 3 cannot be understood")),
+        (["--kubeconfig", &mistyped], of(&mistyped, "it is no kubeconfig: line 1, column 11 cannot be understood")),
+        (
+            ["--kubeconfig", &empty],
+            of(&empty, "it names no current-context: set one with kubectl config use-context NAME"),
+        ),
+        (["--listen", "nowhere"], invalid("nowhere", "--listen <ADDRESS>", "invalid socket address syntax")),
+        (
+            ["--collect-after", "soon"],
+            invalid(
+                "soon",
+                "--collect-after <DURATION>",
+                "duration \"soon\" is not hours, minutes and seconds such as \"1h30m\"",
+            ),
+        ),
+        (["--watch-timeout", "1s"], invalid("1s", "--watch-timeout <DURATION>", "must be from 5s to 290s")),
     ] {
-        let args = args.into_iter().map(str::to_owned).collect();
+        let args = ["operator"].into_iter().chain(args).map(str::to_owned).collect();
         let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
         let ended = operator.wait(Duration::from_secs(20)).await?;
         assert_eq!(ended.code(), Some(2), "{}", operator.log());
-        assert!(operator.log().contains(named), "{named}: {}", operator.log());
+        assert_eq!(operator.log(), sentence, "nothing of the file is quoted");
     }
+    let mut operator = OperatorProcess::start(&OperatorOptions {
+        args: ["operator", "--kubeconfig", &whole, "--registries", &broken].map(str::to_owned).into(),
+        ..OperatorOptions::default()
+    })?;
+    assert_eq!(operator.wait(Duration::from_secs(20)).await?.code(), Some(2), "{}", operator.log());
+    let log = operator.log();
+    assert!(log.contains("--registries") && log.contains(&broken) && log.lines().count() == 1, "{log}");
+    assert!(!log.contains(planted), "{log}");
+    // Without the flag, by the variable.
+    let mut operator = OperatorProcess::start(&OperatorOptions {
+        args: vec!["operator".to_owned()],
+        env: vec![("KUBECONFIG".to_owned(), mistyped)],
+        ..OperatorOptions::default()
+    })?;
+    assert_eq!(operator.wait(Duration::from_secs(20)).await?.code(), Some(2), "{}", operator.log());
+    let sentence = "sealwatch: error: no way to the API server: this is no pod, and of KUBECONFIG or ~/.kube/config: it is no \
+                    kubeconfig: line 1, column 11 cannot be understood; give --kubeconfig, set KUBECONFIG, or run in a \
+                    pod\n";
+    assert_eq!(operator.log(), sentence);
     Ok(())
 }
