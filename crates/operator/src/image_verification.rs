@@ -101,7 +101,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     }
     // Report to the policy (speaks to nobody).
     if report(&memory, &policy, judged) && ours {
-        context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
+        context.triggers.summary(ObjectRef::new(&policy.name).within(&policy.namespace), Instant::now());
     }
     Ok(Action::requeue(wait))
 }
