@@ -102,6 +102,13 @@ cluster: needs (tools "kube")
 bench-core:
     @dev/bench-core
 
+# What the operator takes at the size of Azure IoT Operations, SECONDS long; a release build. Writes bench/operator.md
+[group('bench')]
+measure seconds="600": needs (tools "kube" "notation" "olareg")
+    cargo build --locked --release -p sealwatch
+    cargo build --locked -p sealwatch-e2e --bins
+    SEALWATCH_BIN={{ quote(justfile_directory() / "target/release/sealwatch") }} target/debug/measure {{ seconds }} bench/operator.md
+
 # Take rules of Notation out, one after the other, and see their tests fail. WORDS choose (a rule, a file)
 [group('test')]
 mutants *words:

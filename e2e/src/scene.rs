@@ -3,8 +3,11 @@
 //! What the demo and the operator's tests are about: a PKI whose names follow Microsoft's, and images that are signed
 //! well, badly or not at all.
 
+mod crowd;
+mod remote;
 mod tamper;
 
+pub use crowd::crowd;
 pub use tamper::attach;
 
 use std::collections::BTreeMap;

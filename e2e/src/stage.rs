@@ -112,7 +112,7 @@ impl Stage {
     /// It cannot be started.
     pub fn operator_by(&self, kubeconfig: &Path, registries: &[&Registry], more: &[&str]) -> Result<OperatorProcess> {
         let (watched, account, contents) = (Some(self.namespace.as_str()), ACCOUNT, scene::registries(registries));
-        self.start(kubeconfig, &Launch { watched, account, contents, registries, more, log: None })
+        self.start(kubeconfig, &Launch { watched, account, contents, registries, more, log: None }, &[])
     }
 
     /// Starts an operator for one namespace or all, as this service account (namespace and name).
@@ -144,13 +144,21 @@ impl Stage {
     /// # Errors
     /// It cannot be started.
     pub async fn launch(&self, launch: &Launch<'_>) -> Result<OperatorProcess> {
+        self.launch_with(launch, &[]).await
+    }
+
+    /// The same with more variables.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn launch_with(&self, launch: &Launch<'_>, more: &[(String, String)]) -> Result<OperatorProcess> {
         let (namespace, name) = launch.account;
         let account = Identity::ServiceAccount { namespace, name };
         let kubeconfig = self.cluster.kubeconfig_for(account).await?;
-        self.start(&kubeconfig, launch)
+        self.start(&kubeconfig, launch, more)
     }
 
-    fn start(&self, kubeconfig: &Path, launch: &Launch<'_>) -> Result<OperatorProcess> {
+    fn start(&self, kubeconfig: &Path, launch: &Launch<'_>, more: &[(String, String)]) -> Result<OperatorProcess> {
         let kubeconfig = kubeconfig.display().to_string();
         let registries = scene::write_registries(self.folder.path(), &launch.contents, launch.registries)?;
         let registries = registries.display().to_string();
@@ -158,7 +166,8 @@ impl Stage {
         let args = args.into_iter().chain(["--registries", &registries]);
         let args = args.chain(launch.watched.into_iter().flat_map(|namespace| ["--watch-namespace", namespace]));
         let args = args.chain(launch.more.iter().copied()).map(str::to_owned).collect();
-        let env = launch.log.iter().map(|filter| ("RUST_LOG".to_owned(), (*filter).to_owned())).collect();
+        let filter = launch.log.iter().map(|filter| ("RUST_LOG".to_owned(), (*filter).to_owned()));
+        let env = filter.chain(more.iter().cloned()).collect();
         OperatorProcess::start(&OperatorOptions { args, env, ..OperatorOptions::default() })
     }
 
@@ -183,7 +192,10 @@ impl Stage {
         let role = self.kubectl(&["get", "clusterrole", "sealwatch", "-o", "json"]).await?;
         let role: Value = serde_json::from_str(&role)?;
         let rules = role["rules"].as_array().into_iter().flatten();
-        let taken = |rule: &Value| resources.iter().any(|resource| rule["resources"] == json!([resource]));
+        let of = |rule: &Value, resource: &&str| {
+            rule["resources"].as_array().is_some_and(|of| of.contains(&json!(resource)))
+        };
+        let taken = |rule: &Value| resources.iter().any(|resource| of(rule, resource));
         let rules: Vec<_> = rules.filter(|rule| !taken(rule)).collect();
         let group = "rbac.authorization.k8s.io";
         let (role, binding) = (format!("{scope}Role"), format!("{scope}RoleBinding"));

@@ -12,13 +12,17 @@
 //! * [`pods`]: pods as a kubelet reports them; [`Kubelet`]: the same for pods that a controller makes;
 //! * [`SilentProxy`]: a way to the API server that can fall silent;
 //! * [`OperatorProcess`]: the built `sealwatch` binary;
+//! * [`SetClock`]: a clock of the operator's own, which a test sets;
+//! * [`Consumption`]: what a process takes of its machine;
 //! * [`LocalContainer`]: a pod's container as a process of this machine;
 //! * [`Helm`]: the `helm` command; [`flux`]: Flux's kustomize-controller;
 //! * [`node`]: a real node (containerd, kubelet, kube-scheduler) in namespaces of its own; root only;
 //! * [`Prometheus`]: a Prometheus that scrapes operators, and [`promtool`].
 
 mod authority;
+mod clock;
 mod cluster;
+mod consumption;
 mod container;
 mod control_plane;
 pub mod flux;
@@ -41,7 +45,9 @@ mod timestamping;
 mod tools;
 
 pub use authority::Authority;
+pub use clock::SetClock;
 pub use cluster::{AuditedRequest, Cluster, Flavour, Identity, Options, cluster, cluster_with, kustomize};
+pub use consumption::Consumption;
 pub use container::LocalContainer;
 pub use helm::{Helm, copy_folder};
 pub use kubeconfig::write_stranger_kubeconfig;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use sealwatch_e2e::scene::{self, Images, Pki, Signed};
-use sealwatch_e2e::stage::Stage;
+use sealwatch_e2e::stage::{Seen, Stage};
 use sealwatch_e2e::testenv::pki::KeyKind;
 use sealwatch_e2e::testenv::{self, OperatorOptions, OperatorProcess, Registry, Result};
 use serde_json::json;
@@ -180,6 +180,41 @@ async fn pods_that_may_not_be_listed_are_said_and_heal() -> Result<()> {
     Ok(())
 }
 
+/// F13: what cannot be said in a status is said in the log and counted, at a pace.
+#[tokio::test]
+async fn statuses_that_may_not_be_written_are_said_in_the_log_at_a_pace_and_heal() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "faults").await?;
+    stage.play(POLICY, &registry, true, &[Signed::Cose]).await?;
+    let name = "mute";
+    stage.grant_all_but(name, &["imageverifications/status"]).await?;
+    let watched = Some(stage.namespace.as_str());
+    let mut operator = stage.operator_for(watched, (&stage.namespace, name), &[&registry], &[]).await?;
+    operator.wait_for_log("reconcile failed", Duration::from_secs(20)).await?;
+    let sentence = "the API server refused: ";
+    let line = operator.log().lines().find(|line| line.contains("reconcile failed")).map(str::to_owned);
+    let line = line.unwrap_or_default();
+    assert!(line.contains(sentence) && line.contains("cannot patch resource"), "{line}");
+    let mute = |seen: &Seen| {
+        seen.policies.iter().all(|policy| policy.status.is_none())
+            && seen.images.iter().all(|image| image.status.is_none())
+    };
+    stage.stays("the silence", Duration::from_secs(10), mute).await?;
+    let address = *operator.listening_on()?.first().ok_or("it listens")?;
+    let page = reqwest::get(format!("http://{address}/metrics")).await?.text().await?;
+    let count = |kind: &str| -> u32 {
+        let line = format!("sealwatch_status_writes_total{{kind=\"{kind}\",result=\"error\"}} ");
+        page.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
+    };
+    // Tried again every 30 s, and when something about it changes.
+    assert!((1..=4).contains(&count("TrustPolicy")), "{} attempts", count("TrustPolicy"));
+    assert!(count("ImageVerification") <= 4, "{} attempts", count("ImageVerification"));
+    stage.grant_all_but(name, &[]).await?;
+    let verified = |seen: &Seen| seen.policy_condition(POLICY, "Verified") == "True/Succeeded";
+    stage.until_within(Duration::from_mins(1), "the verdict", verified).await?;
+    Ok(())
+}
+
 /// The port of a service that accepts no connection: bound, and never listened on for long.
 fn closed_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
@@ -225,20 +260,65 @@ async fn health_and_metrics_tell_what_the_operator_does() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_kubeconfig_or_registries_file_is_a_sentence_and_exit_code_2() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("broken");
-    std::fs::write(&file, "mirrors: [this is no mapping")?;
-    let file = file.display().to_string();
-    for (args, named) in [
-        (vec!["operator", "--kubeconfig", "/nonexistent/kubeconfig"], "--kubeconfig /nonexistent/kubeconfig"),
-        (vec!["operator", "--kubeconfig", &file], "--kubeconfig"),
-        (vec!["operator", "--listen", "nowhere"], "--listen"),
-        (vec!["operator", "--collect-after", "soon"], "--collect-after"),
+    let write = |name: &str, contents: &str| -> Result<String> {
+        let file = folder.path().join(name);
+        std::fs::write(&file, contents)?;
+        Ok(file.display().to_string())
+    };
+    let planted = "Zk9plantedToken";
+    let broken = write("broken", &format!("users:\n- user: {{token: {planted}}}\nmirrors: [this is no mapping"))?;
+    let mistyped = write("mistyped", &format!("clusters: {planted}\n"))?;
+    let (empty, whole) = (write("empty", "{}")?, folder.path().join("whole"));
+    testenv::write_stranger_kubeconfig(&whole, "https://127.0.0.1:1")?;
+    let whole = whole.display().to_string();
+    let of = |file: &str, problem: &str| format!("sealwatch: error: --kubeconfig {file}: {problem}\n");
+    let nonexistent = "/nonexistent/kubeconfig";
+    let invalid = |value: &str, flag: &str, rule: &str| {
+        format!("error: invalid value '{value}' for '{flag}': {rule}\n\nFor more information, try '--help'.\n")
+    };
+    for (args, sentence) in [
+        (["--kubeconfig", nonexistent], of(nonexistent, "it cannot be read: No such file or directory (os error 2)")),
+        (["--kubeconfig", &broken], of(&broken, "it is no kubeconfig: line 2, column 3 cannot be understood")),
+        (["--kubeconfig", &mistyped], of(&mistyped, "it is no kubeconfig: line 1, column 11 cannot be understood")),
+        (
+            ["--kubeconfig", &empty],
+            of(&empty, "it names no current-context: set one with kubectl config use-context NAME"),
+        ),
+        (["--listen", "nowhere"], invalid("nowhere", "--listen <ADDRESS>", "invalid socket address syntax")),
+        (
+            ["--collect-after", "soon"],
+            invalid(
+                "soon",
+                "--collect-after <DURATION>",
+                "duration \"soon\" is not hours, minutes and seconds such as \"1h30m\"",
+            ),
+        ),
+        (["--watch-timeout", "1s"], invalid("1s", "--watch-timeout <DURATION>", "must be from 5s to 290s")),
     ] {
-        let args = args.into_iter().map(str::to_owned).collect();
+        let args = ["operator"].into_iter().chain(args).map(str::to_owned).collect();
         let mut operator = OperatorProcess::start(&OperatorOptions { args, ..OperatorOptions::default() })?;
         let ended = operator.wait(Duration::from_secs(20)).await?;
         assert_eq!(ended.code(), Some(2), "{}", operator.log());
-        assert!(operator.log().contains(named), "{named}: {}", operator.log());
+        assert_eq!(operator.log(), sentence, "nothing of the file is quoted");
     }
+    let mut operator = OperatorProcess::start(&OperatorOptions {
+        args: ["operator", "--kubeconfig", &whole, "--registries", &broken].map(str::to_owned).into(),
+        ..OperatorOptions::default()
+    })?;
+    assert_eq!(operator.wait(Duration::from_secs(20)).await?.code(), Some(2), "{}", operator.log());
+    let log = operator.log();
+    assert!(log.contains("--registries") && log.contains(&broken) && log.lines().count() == 1, "{log}");
+    assert!(!log.contains(planted), "{log}");
+    // Without the flag, by the variable.
+    let mut operator = OperatorProcess::start(&OperatorOptions {
+        args: vec!["operator".to_owned()],
+        env: vec![("KUBECONFIG".to_owned(), mistyped)],
+        ..OperatorOptions::default()
+    })?;
+    assert_eq!(operator.wait(Duration::from_secs(20)).await?.code(), Some(2), "{}", operator.log());
+    let sentence = "sealwatch: error: no way to the API server: this is no pod, and of KUBECONFIG or ~/.kube/config: it is no \
+                    kubeconfig: line 1, column 11 cannot be understood; give --kubeconfig, set KUBECONFIG, or run in a \
+                    pod\n";
+    assert_eq!(operator.log(), sentence);
     Ok(())
 }

@@ -75,7 +75,7 @@ fn a_dropped_process_is_gone() -> Result<()> {
 async fn a_program_listens_where_the_kernel_says_and_has_a_size() -> Result<()> {
     let idle = shell("sleep 600; true")?;
     assert_eq!(idle.listening_on()?, [], "it has no sockets");
-    assert!(idle.resident_bytes()? > 0);
+    assert!(idle.consumption()?.resident > 0);
 
     let script = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); \
                   print('port', s.getsockname()[1], flush=True); time.sleep(600)";
@@ -87,6 +87,6 @@ async fn a_program_listens_where_the_kernel_says_and_has_a_size() -> Result<()> 
     server.wait_for_log("port", SOON).await?;
     let port: u16 = server.log().trim().trim_start_matches("port ").parse()?;
     assert_eq!(server.listening_on()?, [([127, 0, 0, 1], port).into()]);
-    assert!(server.resident_bytes()? > idle.resident_bytes()?, "an interpreter is larger than a shell");
+    assert!(server.consumption()?.resident > idle.consumption()?.resident, "an interpreter is larger than a shell");
     Ok(())
 }

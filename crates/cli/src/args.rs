@@ -131,6 +131,9 @@ pub(crate) struct OperatorArguments {
         env = "SEALWATCH_WATCH_TIMEOUT"
     )]
     pub(crate) watch_timeout: Duration,
+    /// Show a series for each running image in /metrics, too: as many as there are images, with repository and digest
+    #[arg(long, env = "SEALWATCH_METRICS_PER_IMAGE")]
+    pub(crate) metrics_per_image: bool,
     /// Work only while holding this Lease, so that several operators may run; without it no Lease is used
     #[arg(long, value_name = "NAME", env = "SEALWATCH_LEASE")]
     pub(crate) lease: Option<String>,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sealwatch operator`.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{error::Error as _, path::Path, process::ExitCode, sync::Arc};
 
 use kube::{
     Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use sealwatch_operator::{CacheOptions, LeaseOptions, Options, Settings};
 use sealwatch_registry::{AzureIdentity, RegistryOptions};
@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: OperatorArguments) -> ExitCode {
         namespace: arguments.watch_namespace,
         collect_after: arguments.collect_after,
         watch_timeout: arguments.watch_timeout,
+        metrics_per_image: arguments.metrics_per_image,
     };
     let lease = arguments.lease.map(|name| LeaseOptions {
         namespace: arguments.lease_namespace.unwrap_or_else(|| config.default_namespace.clone()),
@@ -77,14 +78,36 @@ fn identity() -> String {
 pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, String> {
     match kubeconfig {
         Some(path) => {
-            let read =
-                Kubeconfig::read_from(path).map_err(|error| format!("--kubeconfig {}: {error}", path.display()))?;
-            let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
-            config.map_err(|error| format!("--kubeconfig {}: {error}", path.display()))
+            let refused = |error: KubeconfigError| format!("--kubeconfig {}: {}", path.display(), problem(&error));
+            let read = Kubeconfig::read_from(path).map_err(refused)?;
+            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.map_err(refused)
         }
         None => Config::infer().await.map_err(|error| {
-            format!("no way to the API server: {error}; give --kubeconfig, set KUBECONFIG, or run in a pod")
+            let kubeconfig = error.source().and_then(|source| source.downcast_ref());
+            let why = kubeconfig.map_or_else(|| "nothing says where it is".to_owned(), problem);
+            format!(
+                "no way to the API server: this is no pod, and of KUBECONFIG or ~/.kube/config: {why}; give --kubeconfig, \
+                 set KUBECONFIG, or run in a pod"
+            )
         }),
+    }
+}
+
+/// What is wrong with a kubeconfig. It holds tokens and keys, and a parser's message quotes what it read: of that the
+/// place alone is said.
+fn problem(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => format!("it cannot be read: {error}"),
+        KubeconfigError::Parse(error) => {
+            let location = error.location();
+            let line = location.as_ref().map_or(0, serde_saphyr::Location::line);
+            let column = location.as_ref().map_or(0, serde_saphyr::Location::column);
+            format!("it is no kubeconfig: line {line}, column {column} cannot be understood")
+        }
+        KubeconfigError::CurrentContextNotSet => {
+            "it names no current-context: set one with kubectl config use-context NAME".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -118,6 +118,7 @@ impl Outcome {
             timestamp: None,
             revocation: None,
             next_change: None,
+            answers_until: Vec::new(),
         }
     }
 }
@@ -128,23 +129,33 @@ struct Finding {
     reason: Option<Reason>,
     message: String,
     until: Option<Timestamp>,
+    /// Until when each answer about revocation can be used that it rests on.
+    answers_until: Vec<Timestamp>,
 }
 
 impl Finding {
+    fn of(result: CheckResult, reason: Option<Reason>, message: String) -> Self {
+        Self { result, reason, message, until: None, answers_until: Vec::new() }
+    }
+
     fn passed(message: impl Into<String>) -> Self {
-        Self { result: CheckResult::Passed, reason: None, message: message.into(), until: None }
+        Self::of(CheckResult::Passed, None, message.into())
     }
 
     fn failed(reason: Reason, message: impl Into<String>) -> Self {
-        Self { result: CheckResult::Failed, reason: Some(reason), message: message.into(), until: None }
+        Self::of(CheckResult::Failed, Some(reason), message.into())
     }
 
     fn unknown(reason: Reason, message: impl Into<String>) -> Self {
-        Self { result: CheckResult::Unknown, reason: Some(reason), message: message.into(), until: None }
+        Self::of(CheckResult::Unknown, Some(reason), message.into())
     }
 
     fn until(self, instant: Option<Timestamp>) -> Self {
         Self { until: instant, ..self }
+    }
+
+    fn resting_on(self, answers_until: Vec<Timestamp>) -> Self {
+        Self { answers_until, ..self }
     }
 }
 
@@ -153,6 +164,7 @@ struct Record {
     checks: [Check; 5],
     decided: Option<(Verdict, Reason, String)>,
     next_change: Option<Timestamp>,
+    answers_until: Vec<Timestamp>,
 }
 
 impl Record {
@@ -162,7 +174,7 @@ impl Record {
             let message = if action == Action::Skip { "the policy skips this check" } else { "" };
             Check { check, action, result: CheckResult::NotEvaluated, reason: None, message: message.to_owned() }
         });
-        Self { checks, decided: None, next_change: None }
+        Self { checks, decided: None, next_change: None, answers_until: Vec::new() }
     }
 
     fn run(&mut self, check_type: CheckType, evaluate: impl FnOnce() -> Finding) {
@@ -170,8 +182,9 @@ impl Record {
         if self.decided.is_some() || check.action == Action::Skip {
             return;
         }
-        let Finding { result, reason, message, until } = evaluate();
+        let Finding { result, reason, message, until, answers_until } = evaluate();
         self.next_change = self.next_change.into_iter().chain(until).min();
+        self.answers_until.extend(answers_until);
         if check.action == Action::Enforce
             && let Some(reason) = reason
         {
@@ -191,6 +204,7 @@ impl Record {
             timestamp: None,
             revocation: None,
             next_change: None,
+            answers_until: Vec::new(),
         }
     }
 
@@ -226,6 +240,7 @@ impl Record {
             timestamp,
             revocation,
             next_change: self.next_change,
+            answers_until: self.answers_until,
         }
     }
 }
@@ -292,11 +307,12 @@ fn check_revocation(
     now: Timestamp,
 ) -> (Finding, Option<RevocationEvidence>) {
     let signing_time = envelope.authentic_signing_time();
-    let ChainStatus { finding, message, until } = judge_chain(envelope.certificate_chain(), answers, signing_time, now);
+    let status = judge_chain(envelope.certificate_chain(), answers, signing_time, now);
+    let ChainStatus { finding, message, until, answers_until } = status;
     let (finding, evidence) = match finding {
         ChainFinding::Good(evidence) => (Finding::passed(message), Some(evidence)),
         ChainFinding::Revoked(evidence) => (Finding::failed(Reason::Revoked, message), Some(evidence)),
         ChainFinding::Unknown => (Finding::unknown(Reason::RevocationUnknown, message), None),
     };
-    (finding.until(until), evidence)
+    (finding.until(until).resting_on(answers_until), evidence)
 }

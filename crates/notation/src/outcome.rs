@@ -200,6 +200,7 @@ pub struct Outcome {
     pub(crate) timestamp: Option<VerifiedTimestamp>,
     pub(crate) revocation: Option<RevocationEvidence>,
     pub(crate) next_change: Option<Timestamp>,
+    pub(crate) answers_until: Vec<Timestamp>,
 }
 
 impl Outcome {
@@ -245,6 +246,13 @@ impl Outcome {
     /// revocation list. It may be one at which nothing changes. None if time changes nothing.
     pub fn next_change(&self) -> Option<Timestamp> {
         self.next_change
+    }
+
+    /// Until when, inclusive, each answer about revocation can be used that this outcome rests on: one for each
+    /// certificate with a source, of the signing chain and of that of the timestamp authority. Where several lists
+    /// speak about one certificate, the last end counts.
+    pub fn answers_until(&self) -> &[Timestamp] {
+        &self.answers_until
     }
 
     /// How telling this outcome is; of several signatures of an image the one of the highest rank speaks for it.

@@ -73,6 +73,8 @@ pub(crate) struct ChainStatus {
     pub(crate) message: String,
     /// When the clock may change it.
     pub(crate) until: Option<Timestamp>,
+    /// Until when the answer about each certificate can be used; empty unless all are good.
+    pub(crate) answers_until: Vec<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -107,20 +109,21 @@ pub(crate) fn judge_chain(
             Err((method, Trouble::Revoked(why))) => {
                 let message = format!("the certificate {subject} is revoked {why}");
                 let finding = ChainFinding::Revoked(RevocationEvidence { method, next_update: None });
-                return ChainStatus { finding, message, until: inquiry.until };
+                return ChainStatus { finding, message, until: inquiry.until, answers_until: Vec::new() };
             }
         }
     }
     let until = inquiry.until;
     match unknown {
-        Some(message) => ChainStatus { finding: ChainFinding::Unknown, message, until },
+        Some(message) => ChainStatus { finding: ChainFinding::Unknown, message, until, answers_until: Vec::new() },
         None => conclude(&known, silent, until),
     }
 }
 
 /// Nothing is revoked and nothing unknown; D23: what nobody can be asked about is said.
 fn conclude(known: &[(RevocationMethod, Timestamp)], silent: Option<String>, until: Option<Timestamp>) -> ChainStatus {
-    let next_update = known.iter().map(|(_, next_update)| *next_update).min();
+    let answers_until: Vec<_> = known.iter().map(|(_, next_update)| *next_update).collect();
+    let next_update = answers_until.iter().min().copied();
     let method = known.first().map_or(RevocationMethod::None, |(method, _)| *method);
     let message = match (next_update, silent) {
         (None, _) => "no certificate names a revocation endpoint: nothing to check".to_owned(),
@@ -131,7 +134,7 @@ fn conclude(known: &[(RevocationMethod, Timestamp)], silent: Option<String>, unt
         ),
     };
     let finding = ChainFinding::Good(RevocationEvidence { method, next_update });
-    ChainStatus { finding, message, until }
+    ChainStatus { finding, message, until, answers_until }
 }
 
 /// RV-3 to RV-5. With an error comes the method that gave it.

@@ -16,7 +16,9 @@ What the operator serves at `/metrics`, in the text format of OpenMetrics, witho
 
 No label holds an image, a digest, a registry or anything that a certificate says: the number of series follows from the
 number of TrustPolicies, each of which has some dozens at most, whatever runs. Which images are meant is told by
-`kubectl get iv -A`.
+`kubectl get iv -A`. Who wants them in metrics all the same gives `--metrics-per-image` (`metricsPerImage` of the chart):
+then `sealwatch_image_verdict` has one series for each TrustPolicy and distinct image that runs under it, a new one for
+each change of reason and for each release, and everybody who may read metrics reads which images run.
 
 A scraper has to keep the label `namespace` as it is (`honorLabels: true`, or `honor_labels` in a configuration file; the
 ServiceMonitor that Sealwatch installs says so): it is that of the images. What is told of a policy is the same whoever
@@ -27,7 +29,8 @@ tells it, so queries take the largest of it and not the sum, should two operator
 const TALE: &str = "
 What ends is told only while a Verified image rests on it. A signing certificate is not among it where a timestamp or a
 signing authority proves when the signature was made: its end changes nothing then. Of revocation lists only those count
-that were brought (`spec.revocation.crls`), since others are fetched anew. Of an image the first thing that ends counts.
+that were brought (`spec.revocation.crls`), also those that speak of a timestamp authority alone, since others are fetched
+anew; of several that speak of one certificate the last.
 ";
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,6 +2,7 @@
 //! What every reconcile shares.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -41,6 +42,8 @@ pub struct Settings {
     pub collect_after: Duration,
     /// How long one watch request may last.
     pub watch_timeout: Duration,
+    /// Whether each running image has a series in the metrics.
+    pub metrics_per_image: bool,
 }
 
 /// What every reconcile shares.
@@ -117,6 +120,13 @@ impl Context {
         }
     }
 
+    /// Has every image looked at again.
+    pub fn trigger_images(&self) {
+        for image in self.image_verifications.state() {
+            self.triggers.image(ObjectRef::from_obj(&*image));
+        }
+    }
+
     /// Has every trust policy looked at again whose trust stores name `ClusterTrustBundle`s.
     pub fn trigger_with_bundles(&self) {
         for (namespace, name) in self.policies.with_bundles() {
@@ -140,11 +150,23 @@ pub fn recorder(client: Client) -> Recorder {
     Recorder::new(client, Reporter { controller: "sealwatch.dev/operator".into(), instance })
 }
 
+/// How soon after a pass over a trust policy that an image asked for the next one of that kind follows at the earliest. A
+/// pass takes as long as there are images, and the summary is written once a second at most.
+const SUMMARY_PACE: Duration = Duration::from_millis(500);
+
 /// Ways to have something looked at again. A trigger that comes while its object is being looked at is not lost.
 #[derive(Clone)]
 pub struct Triggers {
     trust_policies: UnboundedSender<ObjectRef<TrustPolicy>>,
     images: UnboundedSender<ObjectRef<ImageVerification>>,
+    summaries: Arc<Mutex<HashMap<ObjectRef<TrustPolicy>, Summary>>>,
+}
+
+/// When an image asked for a summary last, and whether another has asked since.
+#[derive(Debug)]
+struct Summary {
+    asked: Instant,
+    again: bool,
 }
 
 impl Triggers {
@@ -153,7 +175,39 @@ impl Triggers {
         trust_policies: UnboundedSender<ObjectRef<TrustPolicy>>,
         images: UnboundedSender<ObjectRef<ImageVerification>>,
     ) -> Self {
-        Self { trust_policies, images }
+        Self { trust_policies, images, summaries: Arc::default() }
+    }
+
+    /// Has a trust policy looked at again because what is known of one of its images has changed: at once, or with what
+    /// else changes meanwhile, by [`Triggers::summarise`].
+    pub fn summary(&self, policy: ObjectRef<TrustPolicy>, now: Instant) {
+        let mut summaries = self.summaries();
+        if let Some(summary) = summaries.get_mut(&policy)
+            && now.saturating_duration_since(summary.asked) < SUMMARY_PACE
+        {
+            summary.again = true;
+            return;
+        }
+        summaries.insert(policy.clone(), Summary { asked: now, again: false });
+        drop(summaries);
+        self.trust_policy(policy);
+    }
+
+    /// Has the trust policies looked at again whose images have waited for long enough.
+    pub fn summarise(&self, now: Instant) {
+        self.summaries().retain(|policy, summary| {
+            let waits = now.saturating_duration_since(summary.asked) < SUMMARY_PACE;
+            if waits || !summary.again {
+                return waits;
+            }
+            *summary = Summary { asked: now, again: false };
+            self.trust_policy(policy.clone());
+            true
+        });
+    }
+
+    fn summaries(&self) -> MutexGuard<'_, HashMap<ObjectRef<TrustPolicy>, Summary>> {
+        self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a trust policy looked at again.
@@ -165,5 +219,44 @@ impl Triggers {
     /// Has an image looked at again.
     pub fn image(&self, image: ObjectRef<ImageVerification>) {
         let _ = self.images.unbounded_send(image);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::channel::mpsc::{self, UnboundedReceiver};
+
+    use super::*;
+
+    fn triggered(policies: &mut UnboundedReceiver<ObjectRef<TrustPolicy>>) -> usize {
+        std::iter::from_fn(|| policies.try_recv().ok()).count()
+    }
+
+    #[test]
+    fn a_thousand_images_that_change_at_once_are_summed_up_twice_and_one_alone_at_once() {
+        let ((policies, mut triggers), (images, _)) = (mpsc::unbounded(), mpsc::unbounded());
+        let ways = Triggers::new(policies, images);
+        let policy = |name: &str| ObjectRef::<TrustPolicy>::new(name).within("aio");
+        let start = Instant::now();
+        ways.summary(policy("alone"), start);
+        assert_eq!(triggered(&mut triggers), 1);
+        for _ in 0..1_000 {
+            ways.summary(policy("many"), start);
+        }
+        assert_eq!(triggered(&mut triggers), 1, "another policy does not wait");
+        ways.summarise(start + SUMMARY_PACE / 2);
+        assert_eq!(triggered(&mut triggers), 0);
+        ways.summarise(start + SUMMARY_PACE);
+        assert_eq!(triggered(&mut triggers), 1, "none that changed meanwhile is left out");
+        ways.summary(policy("many"), start + SUMMARY_PACE);
+        ways.summarise(start + 2 * SUMMARY_PACE);
+        assert_eq!(triggered(&mut triggers), 1);
+        ways.summarise(start + 3 * SUMMARY_PACE);
+        assert_eq!(triggered(&mut triggers), 0);
+        assert!(ways.summaries().is_empty(), "nothing is remembered of whom nothing waits for");
+        // Everybody else has it looked at as often as there is a cause.
+        ways.trust_policy(policy("many"));
+        ways.trust_policy(policy("many"));
+        assert_eq!(triggered(&mut triggers), 2);
     }
 }

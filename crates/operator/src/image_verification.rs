@@ -41,7 +41,7 @@ use crate::{
 
 /// The shortest pause between two writes of one status that does not turn the verdict.
 const PACE: Duration = Duration::from_secs(1);
-/// The longest wait between two reconciles of an image: a bound on how late a clock that was set can be noticed.
+/// The longest wait between two reconciles of an image.
 const LOOK_AROUND: Duration = Duration::from_hours(1);
 
 /// One reconcile, step by step; only the steps marked so speak to anybody.
@@ -78,9 +78,9 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     // Look, in a task of its own (speaks to the registry, and to whom certificates name).
     if case.asks
         && !policy.suspend
-        && let Some(scope) = begin_look(&case, &memory, &recalled)
+        && let Some(scope) = begin_look(&case, &memory, &recalled, now)
     {
-        look::start(&context, &key, &memory, &case, &policy, scope);
+        look::start(&context, &key, &memory, &case, &policy, (scope, now));
     }
     // Judge (pure).
     let looks = lock(&memory).looks.clone();
@@ -101,7 +101,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     }
     // Report to the policy (speaks to nobody).
     if report(&memory, &policy, judged) && ours {
-        context.triggers.trust_policy(ObjectRef::new(&policy.name).within(&policy.namespace));
+        context.triggers.summary(ObjectRef::new(&policy.name).within(&policy.namespace), Instant::now());
     }
     Ok(Action::requeue(wait))
 }
@@ -182,19 +182,19 @@ fn next_reconcile(
 ) -> Duration {
     let looks_again = case.asks && !looks.in_flight && !case.policy.suspend;
     let revocation = case.revocation_wait(looks, recalled.due).unwrap_or(LOOK_AROUND);
-    let look = if looks_again { case.wait(looks).min(revocation) } else { LOOK_AROUND };
+    let look = if looks_again { case.wait(looks, now).min(revocation) } else { LOOK_AROUND };
     let change = judged.next_change.map_or(LOOK_AROUND, |moment| schedule::until(moment, now));
     // A moment later, so that the clock has passed the moment for certain.
     look.min(change).min(LOOK_AROUND) + Duration::from_millis(50)
 }
 
 /// Which look is due, if none is under way; then it counts as under way.
-fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &FollowedRecall) -> Option<Scope> {
+fn begin_look(case: &ParsedCase<'_>, memory: &Shared, recalled: &FollowedRecall, now: Timestamp) -> Option<Scope> {
     let looks = &mut lock(memory).looks;
     let revocation_due = || case.revocation_wait(looks, recalled.due).is_some_and(|wait| wait.is_zero());
     let scope = match looks.in_flight {
         true => None,
-        false if case.wait(looks).is_zero() => Some(Scope::All),
+        false if case.wait(looks, now).is_zero() => Some(Scope::All),
         false => revocation_due().then_some(Scope::Revocation),
     };
     looks.in_flight |= scope.is_some();
@@ -269,7 +269,7 @@ fn report(memory: &Shared, policy: &Policy, judged: Judged) -> bool {
         reason: judged.conclusion.reason,
         trouble: judged.conclusion.trouble,
         verified_at: judged.conclusion.last_verified,
-        next_expiry: judged.expiry,
+        ends: judged.ends,
         handled_request: judged.handled,
         judged_by: (policy.generation, policy.trust_hash.clone()),
     });

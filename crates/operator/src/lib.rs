@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod check;
+pub mod clock;
 pub mod config_maps;
 pub mod context;
 pub mod discover;

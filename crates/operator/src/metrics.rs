@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the operator counts. Labels are of bounded number: never an image, a digest or anything a registry says.
+//! What the operator counts. Labels are of bounded number: never an image, a digest or anything a registry says, unless
+//! the user wants a series for each image.
 
 pub mod catalogue;
 pub mod policies;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use prometheus_client::{
@@ -143,7 +144,7 @@ impl Collector for Current {
         ConstGauge::new(1_i64).encode(family.encode_family(&version)?)?;
         metrics.policies.encode(&mut encoder, Timestamp::now())?;
         let mut family = catalogue::WATCH_AGE.encode(&mut encoder)?;
-        for (kind, age) in sight.ages() {
+        for (kind, age) in sight.ages(Instant::now()) {
             let gauge = ConstGauge::new(age.as_secs_f64());
             gauge.encode(family.encode_family(&WatchLabels { kind })?)?;
         }

@@ -138,9 +138,12 @@ impl Sight {
         self.missing().iter().any(|kind| !NAMED.contains(kind))
     }
 
-    /// How long ago each kind was heard of.
-    pub fn ages(&self) -> Vec<(&'static str, Duration)> {
-        self.kinds().iter().map(|(kind, known)| (*kind, known.heard.elapsed())).collect()
+    /// How long ago each kind was heard of, but for those that the API server refuses to show and that concern only who
+    /// names one: that they may not be read is a choice, and their silence no sign.
+    pub fn ages(&self, now: Instant) -> Vec<(&'static str, Duration)> {
+        let kinds = self.kinds();
+        let watched = kinds.iter().filter(|(kind, known)| !is_said_elsewhere(kind, known));
+        watched.map(|(kind, known)| (*kind, now.saturating_duration_since(known.heard))).collect()
     }
 
     /// Why the API server refuses to show a kind, while it does.
@@ -167,10 +170,9 @@ impl Sight {
             let message = format!("the API server does not show every {kind}: {}", fault.sentence);
             return Some(trouble(Circumstance::CacheStale, message));
         }
-        let said_elsewhere = |kind: &str, known: &Kind| NAMED.contains(&kind) && known.is_forbidden();
         let stale: Vec<&str> = kinds
             .iter()
-            .filter(|(kind, known)| !said_elsewhere(kind, known))
+            .filter(|(kind, known)| !is_said_elsewhere(kind, known))
             .filter(|(_, known)| now.saturating_duration_since(known.heard) > self.0.stale_after)
             .map(|(kind, _)| *kind)
             .collect();
@@ -226,6 +228,11 @@ impl Sight {
             changed.await;
         }
     }
+}
+
+/// Whether a kind is not shown, and only who names one is concerned, who says so.
+fn is_said_elsewhere(kind: &str, known: &Kind) -> bool {
+    NAMED.contains(&kind) && known.is_forbidden()
 }
 
 #[cfg(test)]
@@ -322,6 +329,26 @@ mod tests {
         assert!(sight.trouble(later).is_some(), "silence is told of");
         sight.failed("ConfigMap", forbidden());
         assert_eq!(sight.trouble(later), None, "a refusal is said by the trust stores that name one");
+    }
+
+    #[test]
+    fn what_is_heard_of_no_more_grows_old_but_for_what_may_not_be_read_by_choice() {
+        let sight = Sight::new(TIMEOUT);
+        let start = Instant::now();
+        for (_, plural) in WATCHED {
+            sight.heard(plural, start);
+        }
+        let later = start + TIMEOUT;
+        sight.heard("pods", later);
+        let age = |kind: &str| sight.ages(later).into_iter().find(|(known, _)| *known == kind).map(|(_, age)| age);
+        assert_eq!((age("Pod"), age("TrustPolicy")), (Some(Duration::ZERO), Some(TIMEOUT)));
+        for kind in ["Node", "ConfigMap", "ImageVerification"] {
+            sight.failed(kind, forbidden());
+        }
+        assert_eq!((age("Node"), age("ConfigMap")), (None, None));
+        assert_eq!(age("ImageVerification"), Some(TIMEOUT), "without these nothing works");
+        sight.heard("nodes", later);
+        assert_eq!(age("Node"), Some(Duration::ZERO), "they may be read again");
     }
 
     #[test]

@@ -215,7 +215,8 @@ async fn summarise(
         pods: summarised.images.pods,
         containers: summarised.images.containers,
     };
-    context.metrics.policies.set(&policy.namespace, &policy.name, Figures::of(&facts));
+    let each = context.settings.metrics_per_image.then_some(summarised.found);
+    context.metrics.policies.set(&policy.namespace, &policy.name, Figures::of(&facts, each));
     if let Some(wait) = being_judged(memory, &facts, summarised.gate) {
         return Ok(Some(wait));
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -27,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use self::pauses::pausing;
 use crate::{
+    clock::Clocks,
     context::Context,
     running::{RunningIndex, pod::SlimPod},
     sight::Fault,
@@ -34,7 +36,7 @@ use crate::{
 
 /// How many objects a page of a list holds.
 const PAGE: u32 = 500;
-/// How soon it is noticed that something is not seen, or is seen again.
+/// How soon it is noticed that something is not seen, or is seen again, that the clock was set, or images have changed.
 const OVERSEE_EVERY: Duration = Duration::from_millis(500);
 /// How often an error of a watch is worth a line in the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -192,12 +194,20 @@ fn is_unknown(error: &watcher::Error) -> bool {
     )
 }
 
-/// Has every trust policy looked at again when what is seen of the cluster becomes less, or whole again. Never ends.
+/// Has every trust policy looked at again when what is seen of the cluster becomes less, or whole again, everything when
+/// the clock was set, and a trust policy whose images have changed since. Never ends.
 pub async fn oversee(context: Arc<Context>) {
     let look = || (context.sight.trouble(Instant::now()), context.sight.refusal("ConfigMap"));
     let mut known = look();
+    let mut clocks = Clocks::new(Timestamp::now(), Instant::now());
     loop {
         tokio::time::sleep(OVERSEE_EVERY).await;
+        context.triggers.summarise(Instant::now());
+        if let Some(set) = clocks.set_by(Timestamp::now(), Instant::now()) {
+            tracing::warn!(seconds = set.as_secs(), "the clock was set; everything is judged again");
+            context.trigger_all();
+            context.trigger_images();
+        }
         let now = look();
         if now != known {
             let trouble = now.0.as_ref().map(|trouble| trouble.message.as_str());

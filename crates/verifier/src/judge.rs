@@ -94,6 +94,9 @@ pub struct SignatureEvidence {
     pub revocation: Option<RevocationEvidence>,
     /// When the oldest answer that it was learnt from was fetched; `None` if none was.
     pub revocation_checked_at: Option<Timestamp>,
+    /// Until when each answer about revocation can be used that the judgement rests on, of the signing chain and of that
+    /// of the timestamp authority.
+    pub answers_until: Vec<Timestamp>,
     /// Whether the authenticity check passed: only then is the signer's name a fact and not a claim.
     pub authentic: bool,
 }
@@ -314,6 +317,7 @@ fn of_outcome(
             timestamp: outcome.timestamp().cloned(),
             revocation: outcome.revocation().cloned(),
             revocation_checked_at: checked_at.filter(|_| outcome.revocation().is_some()),
+            answers_until: outcome.answers_until().to_vec(),
             authentic,
         }),
         next_change: None,

@@ -114,7 +114,7 @@ impl Demo {
         self.first_look().await?;
         self.edit_the_policy().await?;
         self.ask_for_a_fresh_look().await?;
-        let mebibytes = operator.resident_bytes()? / 1024 / 1024;
+        let mebibytes = operator.consumption()?.resident / 1024 / 1024;
         let build = if std::env::var_os("SEALWATCH_BIN").is_some() { "" } else { " (debug build)" };
         println!("       the operator's resident memory is {mebibytes} MiB{build}");
         Ok(())

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::consumption::Consumption;
 use super::kubeconfig::write_stranger_kubeconfig;
 use super::process::{Guarded, wait_until};
 use super::{Result, tools};
@@ -113,15 +114,12 @@ impl OperatorProcess {
         listening_on(self.pid())
     }
 
-    /// Resident memory in bytes.
+    /// What it takes of its machine now.
     ///
     /// # Errors
     /// The process is gone.
-    pub fn resident_bytes(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("the process has ended")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+    pub fn consumption(&self) -> Result<Consumption> {
+        Consumption::of(self.pid())
     }
 
     /// Its exit status, if it has ended; ended by a signal is the code 128 + signal.

@@ -95,6 +95,14 @@ impl Root {
     /// An attribute is not one of those of [`NameAttribute`].
     pub fn new(subject: &[NameAttribute<'_>], kind: KeyKind) -> Result<Self> {
         let validity = Validity { since: Duration::from_hours(24), ends_in_seconds: 10 * 365 * 24 * 3600 };
+        Self::lasting(subject, kind, validity)
+    }
+
+    /// The same, for as long as this.
+    ///
+    /// # Errors
+    /// As [`Root::new`].
+    pub fn lasting(subject: &[NameAttribute<'_>], kind: KeyKind, validity: Validity) -> Result<Self> {
         let mut parameters = parameters(subject, validity)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

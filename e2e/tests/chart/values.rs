@@ -223,6 +223,7 @@ async fn every_value_can_be_set_and_arrives() -> Result<()> {
             "operator",
             "--log-format=text",
             "--collect-after=1h30m",
+            "--metrics-per-image",
             "--cache-dir=/var/cache/sealwatch",
             "--cache-dir-max-bytes=805306368",
             "--watch-namespace=edge",
@@ -238,13 +239,7 @@ async fn every_value_can_be_set_and_arrives() -> Result<()> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|variable| {
-            format!(
-                "{}={}",
-                variable["name"].as_str().unwrap_or_default(),
-                variable["value"].as_str().unwrap_or_default()
-            )
-        })
+        .map(|variable| ["name", "value"].map(|part| variable[part].as_str().unwrap_or_default()).join("="))
         .collect();
     assert_eq!(
         env,

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use kube::ResourceExt;
+use sealwatch_api::ImageVerification;
 use sealwatch_e2e::testenv::Result;
 
 use crate::site::{SEED, Site, address, cut_off, documented_families, metrics};
@@ -92,5 +94,47 @@ async fn an_operator_at_work_shows_exactly_the_documented_families_and_no_image(
             assert!(!page.contains(never), "{never} on the page: {page}");
         }
     }
+    Ok(())
+}
+
+/// The line about an image that shall be on the page, by its object.
+fn line_of(image: &ImageVerification) -> String {
+    let status = image.status.clone().unwrap_or_default();
+    let text = |word: Option<String>| word.unwrap_or_default();
+    // The tag goes, where there is one.
+    let name = image.spec.image.as_str();
+    let repository =
+        name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(repository, _)| repository);
+    format!(
+        "sealwatch_image_verdict{{namespace=\"{}\",policy=\"{}\",name=\"{}\",repository=\"{repository}\",digest=\"{}\",\
+         verdict=\"{}\",reason=\"{}\"}} 1",
+        text(image.namespace()),
+        image.spec.trust_policy_ref.name,
+        image.name_any(),
+        text(image.spec.digest.clone()),
+        text(status.verdict.map(|verdict| verdict.to_string())),
+        text(status.reason.map(|reason| reason.to_string())),
+    )
+}
+
+#[tokio::test]
+async fn each_image_is_on_the_page_only_of_an_operator_that_was_told_to() -> Result<()> {
+    let site = Site::play("each", &["--metrics-per-image"]).await?;
+    let began = Instant::now();
+    let (page, shown, expected) = loop {
+        let page = metrics(site.address()?).await?;
+        let shown = page.lines().filter(|line| line.starts_with("sealwatch_image_verdict{")).map(str::to_owned);
+        let shown: BTreeSet<String> = shown.collect();
+        let expected: BTreeSet<String> = site.stage.seen().await?.images.iter().map(line_of).collect();
+        // The policy counts what is written, a moment later.
+        if began.elapsed() > SOON || shown == expected {
+            break (page, shown, expected);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(shown, expected);
+    assert!(expected.len() > 4, "{expected:?}");
+    assert_well_formed(&page)?;
+    assert_eq!(families(&page), documented_families()?);
     Ok(())
 }

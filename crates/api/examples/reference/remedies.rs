@@ -213,7 +213,8 @@ const CIRCUMSTANCES: &[(Circumstance, &str)] = &[
         Circumstance::CacheStale,
         "Check the connection between operator and API server, and the operator's rights; the message names the kinds \
          that are not seen, `/readyz` and the metric `sealwatch_watch_age_seconds` do so too. Verdicts are kept meanwhile, \
-         but an image that started since may be missing. It heals by itself, within 10 s.",
+         but an image that started since may be missing. It is said on TrustPolicies, once for all their images, and \
+         never on each of these. It heals by itself, within 10 s.",
     ),
 ];
 

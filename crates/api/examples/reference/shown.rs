@@ -15,7 +15,7 @@ const VERDICTS: &[(Reason, Test)] = &[
     (Reason::FailuresLogged, ("revocation", "an_edit_asks_about_revocation_alone_and_a_second_one_nobody")),
     (
         Reason::LevelSkip,
-        ("operator_conditions", "a_namespace_with_a_thousand_images_stays_small_and_names_the_first_twenty"),
+        ("operator_conditions", "an_image_that_a_statement_skips_is_skipped_by_name_and_no_registry_is_asked"),
     ),
     (Reason::NoSignature, ("operator", "every_image_gets_the_verdict_that_its_signature_deserves")),
     (Reason::NoApplicableTrustPolicy, ("operator", "two_policies_of_a_namespace_judge_every_image_independently")),

@@ -115,11 +115,11 @@ fn check_token(
     let roots: Vec<&Certificate> = trusted.iter().map(|(_, root)| *root).collect();
     let TrustedToken { timestamp, chain } = token.trust(&roots).map_err(|error| invalid(&error))?;
     check_range(&timestamp, envelope.certificate_chain()).map_err(|problem| invalid(&problem))?;
-    let (note, until) = check_authority_revocation(&chain, revocation, now)?;
+    let (note, until, answers_until) = check_authority_revocation(&chain, revocation, now)?;
     let store = trusted.iter().find(|(_, root)| chain.last() == Some(*root)).map(|(reference, _)| *reference);
     let store = store.map_or_else(String::new, |reference| format!(" ({reference})"));
     let message = format!("timestamped {} by {}{store}; {note}", timestamp.time, text(timestamp.authority.subject()));
-    Ok((Finding::passed(message).until(until), timestamp))
+    Ok((Finding::passed(message).until(until).resting_on(answers_until), timestamp))
 }
 
 /// AT-15, as for the stores of the signing certificates: one that cannot be used leaves the question open. A root that
@@ -157,20 +157,22 @@ fn check_range(timestamp: &VerifiedTimestamp, chain: &[Certificate]) -> Result<(
 }
 
 /// AT-14: no certificate of the authority's chain is revoked, whatever the statement's action for revocation is.
-/// Returns what to note if it passes, and when the clock may change that.
+/// Returns what to note if it passes, when the clock may change that, and until when the answers can be used.
 fn check_authority_revocation(
     chain: &[Certificate],
     answers: &RevocationAnswers,
     now: Timestamp,
-) -> Result<(String, Option<Timestamp>), Finding> {
-    let ChainStatus { finding, message, until } = judge_chain(chain, answers, None, now);
+) -> Result<(String, Option<Timestamp>, Vec<Timestamp>), Finding> {
+    let ChainStatus { finding, message, until, answers_until } = judge_chain(chain, answers, None, now);
     let sound = "the timestamp is sound, but in the chain of the timestamp authority";
     match finding {
         ChainFinding::Good(evidence) if evidence.method == RevocationMethod::None => {
             let note = "no certificate of the timestamp authority names a revocation endpoint: nothing to check";
-            Ok((note.to_owned(), until))
+            Ok((note.to_owned(), until, answers_until))
         }
-        ChainFinding::Good(_) => Ok((format!("in the chain of the timestamp authority {message}"), until)),
+        ChainFinding::Good(_) => {
+            Ok((format!("in the chain of the timestamp authority {message}"), until, answers_until))
+        }
         ChainFinding::Revoked(_) => Err(Finding::failed(Reason::Revoked, format!("{sound} {message}")).until(until)),
         ChainFinding::Unknown => {
             Err(Finding::unknown(Reason::RevocationUnknown, format!("{sound} {message}")).until(until))

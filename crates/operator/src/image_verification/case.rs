@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use sealwatch_api::{ImageVerification, Reason};
 use sealwatch_registry::{Digest, Reference};
@@ -15,6 +16,9 @@ use crate::{
     running::{ImageKey, RunningDigest},
     status::image::Conclusion,
 };
+
+/// How soon after a look the next follows at the earliest because the clock was set forward.
+const OVERTAKEN_PACE: Duration = Duration::from_secs(10);
 
 /// One image under one policy.
 pub(super) struct Case<'a> {
@@ -157,10 +161,21 @@ impl<'a> Case<'a> {
 }
 
 impl ParsedCase<'_> {
-    /// How long until the next look, zero if it is due.
-    pub(super) fn wait(&self, looks: &Looks) -> Duration {
-        let period = schedule::period(self.policy.interval, looks.seed);
-        looks.wait(&self.request, self.policy.generation, period, Instant::now())
+    /// How long until the next look, zero if it is due: in time for the evidence not to become stale, where the registry
+    /// answers.
+    pub(super) fn wait(&self, looks: &Looks, now: Timestamp) -> Duration {
+        let in_time = self.policy.stale_after / 10 * 9;
+        let period = schedule::period(self.policy.interval, looks.seed).min(in_time);
+        let wait = looks.wait(&self.request, self.policy.generation, period, Instant::now());
+        let pace = looks.ended.map(|ended| OVERTAKEN_PACE.saturating_sub(ended.elapsed()));
+        if self.is_overtaken(looks, now) { wait.min(pace.unwrap_or_default()) } else { wait }
+    }
+
+    /// Whether the evidence of a registry that answers is stale all the same: the clock was set forward.
+    pub(super) fn is_overtaken(&self, looks: &Looks, now: Timestamp) -> bool {
+        let gathered_at = looks.findings.as_ref().map(|findings| findings.gathered_at(self.policy.matching));
+        let stale_at = gathered_at.and_then(|at| at.checked_add(self.policy.stale_after).ok());
+        looks.error.is_none() && stale_at.is_some_and(|stale_at| stale_at <= now)
     }
 
     /// How long until something about revocation is to be asked, zero if it is due; `due` is what memory says.

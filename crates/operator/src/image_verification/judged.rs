@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From what is known of an image to what shall be said of it. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sealwatch_api::{ExpiryKind, Reason, Verdict, condition::Circumstance};
 use sealwatch_registry::{Digest, Reference, Repository};
@@ -20,8 +22,8 @@ pub(super) struct Judged {
     pub(super) conclusion: Conclusion,
     /// The next moment at which the clock alone changes it.
     pub(super) next_change: Option<Timestamp>,
-    /// The first thing that it rests on and that ends.
-    pub(super) expiry: Option<Expiry>,
+    /// The first thing of each kind that it rests on and that ends.
+    pub(super) ends: Vec<Expiry>,
     /// The policy's request that has been handled.
     pub(super) handled: Option<String>,
 }
@@ -63,7 +65,7 @@ pub(super) fn judge(case: &ParsedCase<'_>, looks: &Looks, recalled: &FollowedRec
 
 impl Judged {
     fn plain(conclusion: Conclusion) -> Self {
-        Self { conclusion, next_change: None, expiry: None, handled: None }
+        Self { conclusion, next_change: None, ends: Vec::new(), handled: None }
     }
 }
 
@@ -100,6 +102,8 @@ fn judged_by(
     // Complete is evidence only with fresh word about revocation.
     let kept = recalled.kept.as_ref();
     let checked_at = kept.map_or(gathered_at, |kept| kept.fetched.min(gathered_at));
+    // What is of a time to come was learnt before the clock was set back: nothing is said to be newer than now.
+    let checked_at = checked_at.min(now);
     let stale_at = checked_at.checked_add(policy.stale_after).ok();
     let judgement = matter.judge(recalled, now);
     let verification = &judgement.verification;
@@ -122,9 +126,9 @@ fn judged_by(
     }
     let next_change = [verification.next_change, stale_at].into_iter().flatten().filter(|moment| *moment > now).min();
     let rests_on = std::iter::once(verification).chain(&judgement.others);
-    let ends = rests_on.filter_map(|verification| expiry(verification, &policy.brought, now));
-    let expiry = if conclusion.verdict() == Verdict::Verified { ends.min() } else { None };
-    Judged { conclusion, next_change, expiry, handled: None }
+    let all = rests_on.flat_map(|verification| ends(verification, &policy.brought, now));
+    let ends = if conclusion.verdict() == Verdict::Verified { first_of_each_kind(all) } else { Vec::new() };
+    Judged { conclusion, next_change, ends, handled: None }
 }
 
 /// What to say where the pods pin another digest than the one that the node reports, or than an index that lists it.
@@ -146,11 +150,11 @@ fn tag_resolved(case: &ParsedCase<'_>, findings: &Findings) -> Option<String> {
     Some(format!("; tag-resolved: the node does not report which image is mounted, and {tag:?} names {digest} now"))
 }
 
-/// The first end among what a verdict rests on: the signature, its certificates, the anchor. A timestamp proves that
+/// When what a verdict rests on ends: the signature, its certificates, the anchor. A timestamp proves that
 /// the signature was made in time, and so does a signing authority: the end of certificates changes nothing then. Of
 /// revocation lists only those count that the user brought and has to renew; others are fetched anew by themselves.
-fn expiry(verification: &Verification, brought: &BroughtLists, now: Timestamp) -> Option<Expiry> {
-    let evidence = verification.signature.as_ref()?;
+fn ends(verification: &Verification, brought: &BroughtLists, now: Timestamp) -> Vec<Expiry> {
+    let Some(evidence) = &verification.signature else { return Vec::new() };
     let envelope = &evidence.envelope;
     let anchor = evidence.anchor.as_ref().map(|anchor| &anchor.certificate);
     let authentic_time = evidence.timestamp.is_some() || envelope.authentic_signing_time().is_some();
@@ -165,12 +169,23 @@ fn expiry(verification: &Verification, brought: &BroughtLists, now: Timestamp) -
         kind: ExpiryKind::Signature,
         subject: envelope.leaf().subject().to_owned(),
     });
-    let known_until = evidence.revocation.as_ref().and_then(|revocation| revocation.next_update);
-    let list = brought.lists.iter().find(|list| Some(list.next_update()) == known_until);
-    let list =
-        list.map(|list| Expiry { time: list.next_update(), kind: ExpiryKind::RevocationList, subject: list.issuer() });
+    let lists = brought.lists.iter().filter(|list| evidence.answers_until.contains(&list.next_update()));
+    let lists =
+        lists.map(|list| Expiry { time: list.next_update(), kind: ExpiryKind::RevocationList, subject: list.issuer() });
     // What has ended already, and was only logged, is no news to come.
-    certificates.chain(signature).chain(list).filter(|expiry| expiry.time > now).min()
+    certificates.chain(signature).chain(lists).filter(|end| end.time > now).collect()
+}
+
+/// A list that somebody has to renew may be forgotten behind a certificate that ends sooner, so each kind is told of.
+fn first_of_each_kind(ends: impl Iterator<Item = Expiry>) -> Vec<Expiry> {
+    let mut first: BTreeMap<ExpiryKind, Expiry> = BTreeMap::new();
+    for end in ends {
+        let known = first.entry(end.kind).or_insert_with(|| end.clone());
+        if end < *known {
+            *known = end;
+        }
+    }
+    first.into_values().collect()
 }
 
 #[cfg(test)]

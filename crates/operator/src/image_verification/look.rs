@@ -64,13 +64,14 @@ pub fn start(
     memory: &Shared,
     case: &ParsedCase<'_>,
     policy: &Arc<Policy>,
-    scope: Scope,
+    (scope, now): (Scope, Timestamp),
 ) {
     let Ok(reference) = case.reference.clone() else { return };
     let asked = case.request.clone();
-    let (handled, known, failed_at) = {
+    let (handled, known, failed_at, overtaken) = {
         let looks = &lock(memory).looks;
-        (looks.handled.clone(), looks.findings.clone(), looks.error.as_ref().and(looks.ended))
+        let overtaken = case.is_overtaken(looks, now);
+        (looks.handled.clone(), looks.findings.clone(), looks.error.as_ref().and(looks.ended), overtaken)
     };
     let requested = asked.asks_afresh(&handled);
     let by_policy = handled.image == asked.image;
@@ -85,7 +86,7 @@ pub fn start(
         pull_secrets: case.pull_secrets(),
         by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
-        max_age: if requested { Duration::ZERO } else { fresh },
+        max_age: if requested || overtaken { Duration::ZERO } else { fresh },
         policy: Arc::clone(policy),
         known,
         // All images of a policy share one request for each answer.

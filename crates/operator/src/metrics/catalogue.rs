@@ -130,6 +130,17 @@ pub const IMAGES: Metric = gauge(
     "max by (namespace, policy, verdict, reason) (sealwatch_images{verdict=~\"Failed|Unknown\"}) > 0",
 );
 
+/// Each running image.
+pub const IMAGE_VERDICT: Metric = gauge(
+    "sealwatch_image_verdict",
+    &["namespace", "policy", "name", "repository", "digest", "verdict", "reason"],
+    "Always 1, one for each distinct running image and policy; only with `--metrics-per-image`",
+)
+.answers(
+    "Which images are these, where each is shown?",
+    "max by (namespace, policy, repository, digest, reason) (sealwatch_image_verdict{verdict!=\"Verified\"})",
+);
+
 /// Images whose verdict is kept, or unknown, because something could not be asked.
 pub const UNCHECKED: Metric = gauge(
     "sealwatch_unchecked_images",
@@ -142,7 +153,7 @@ pub const UNCHECKED: Metric = gauge(
 pub const NEXT_EXPIRY: Metric = gauge(
     "sealwatch_next_expiry_timestamp",
     &["namespace", "policy", "kind"],
-    "When the first thing of each kind ends that verified images rest on; status.nextExpiry of the TrustPolicy names the first of all",
+    "When the first thing of each kind ends that verified images rest on, also where another kind ends sooner; status.nextExpiry of the TrustPolicy names the first of all",
 )
 .in_seconds()
 .answers(
@@ -215,7 +226,7 @@ pub const REVOCATION_REQUESTS: Metric =
 pub const WATCH_AGE: Metric = gauge(
     "sealwatch_watch_age",
     &["kind"],
-    "Time since the API server last said anything about a watched kind, which it does about once a minute also where nothing happens; it stays below the 195 s that a watch lasts",
+    "Time since the API server last said anything about a watched kind, which it does about once a minute also where nothing happens; it stays below the 195 s that a watch lasts; absent where the API server does not show nodes, ConfigMaps or ClusterTrustBundles",
 )
 .in_seconds()
 .answers("Is the cluster seen?", "max by (kind) (sealwatch_watch_age_seconds)");
@@ -253,8 +264,9 @@ pub const CACHE_EVENTS: Metric =
         .answers("Is the disk well?", "sum by (event) (increase(sealwatch_cache_events_total[10m]))");
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 17] = [
+pub const ALL: [Metric; 18] = [
     IMAGES,
+    IMAGE_VERDICT,
     UNCHECKED,
     NEXT_EXPIRY,
     NEWEST,
@@ -273,10 +285,17 @@ pub const ALL: [Metric; 17] = [
     BUILD_INFO,
 ];
 
-/// What each label may say. None of it comes from an image, a registry or a certificate.
-pub const LABELS: [(&str, &str); 10] = [
+/// What each label may say. None of it comes from a registry or a certificate, and from an image only where that is
+/// wanted.
+pub const LABELS: [(&str, &str); 13] = [
     ("namespace", "the namespace of the TrustPolicy and of the images, not that of the operator"),
     ("policy", "the name of the TrustPolicy"),
+    ("name", "the name of the ImageVerification"),
+    ("repository", "the repository as the pods name it, 256 bytes at most"),
+    (
+        "digest",
+        "the digest that the node reports, 256 bytes at most; a tag, or what was reported instead, where that is none",
+    ),
     ("verdict", "`Verified`, `Failed`, `Unknown` or `Skipped`"),
     (
         "reason",

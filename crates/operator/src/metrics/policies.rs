@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is told of each `TrustPolicy`. The number of series of one policy is bounded by the API's closed tables,
-//! whatever runs.
+//! whatever runs, unless the user wants one for each image.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,13 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::gauge::ConstGauge,
 };
-use sealwatch_api::{ConditionReason, ExpiryKind, Reason};
+use sealwatch_api::{
+    ConditionReason, ExpiryKind, Reason,
+    text::{SUPPLIED_TEXT_MAX_BYTES, clip},
+};
 
 use super::catalogue::{self, Metric};
-use crate::status::policy::Facts;
+use crate::{image_verification::memory::Discovered, status::policy::Facts};
 
 /// What is told of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,14 +31,33 @@ pub struct Figures {
     verified: Option<(Timestamp, Timestamp)>,
     /// The first end of each kind.
     ends: BTreeMap<ExpiryKind, Timestamp>,
+    /// Each image; empty unless the user wants that.
+    each: Vec<Each>,
+}
+
+/// One image, as it is told of by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Each {
+    /// The name of its `ImageVerification`.
+    name: String,
+    repository: String,
+    /// What is reported to run: a digest, or a tag where nobody reports one.
+    digest: String,
+    reason: Reason,
 }
 
 impl Figures {
-    /// The figures of a policy as it is now.
-    pub fn of(facts: &Facts<'_>) -> Self {
+    /// The figures of a policy as it is now; with what is known to run, of each image too.
+    pub fn of(facts: &Facts<'_>, each: Option<&Discovered>) -> Self {
         let mut figures = Self::default();
-        for result in facts.images.values() {
+        for (name, result) in &facts.images {
             let reason = result.map_or(Reason::Pending, |result| result.reason);
+            figures.each.extend(each.and_then(|each| each.get(*name)).map(|found| Each {
+                name: (*name).to_owned(),
+                repository: clip(&found.key.repository, SUPPLIED_TEXT_MAX_BYTES),
+                digest: clip(&found.key.digest.to_string(), SUPPLIED_TEXT_MAX_BYTES),
+                reason,
+            }));
             *figures.images.entry(reason).or_default() += 1;
             let Some(result) = result else { continue };
             if let Some(trouble) = &result.trouble {
@@ -45,7 +67,7 @@ impl Figures {
                 figures.verified =
                     Some(figures.verified.map_or((at, at), |(oldest, newest)| (oldest.min(at), newest.max(at))));
             }
-            if let Some(end) = &result.next_expiry {
+            for end in &result.ends {
                 figures.ends.entry(end.kind).and_modify(|first| *first = end.time.min(*first)).or_insert(end.time);
             }
         }
@@ -100,6 +122,7 @@ impl Policies {
             })
             .collect()
         })?;
+        page.metric(catalogue::IMAGE_VERDICT, |told| told.figures.each.iter().map(row_of).collect())?;
         page.metric(catalogue::UNCHECKED, |told| {
             let rows = told.figures.unchecked.iter();
             rows.map(|(reason, count)| (vec![("reason", reason.as_str())], number(*count))).collect()
@@ -114,21 +137,33 @@ impl Policies {
     }
 }
 
+fn row_of(image: &Each) -> Row<'_> {
+    let Each { name, repository, digest, reason } = image;
+    let labels = [
+        ("name", name.as_str()),
+        ("repository", repository.as_str()),
+        ("digest", digest.as_str()),
+        ("verdict", reason.verdict().as_str()),
+        ("reason", reason.as_str()),
+    ];
+    (labels.into(), 1)
+}
+
 /// A gauge's value. More than it holds is the most that it holds.
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A series' labels beside namespace and policy, and its value.
-type Row = (Vec<(&'static str, &'static str)>, i64);
+type Row<'a> = (Vec<(&'static str, &'a str)>, i64);
 
 struct Page<'a, 'b, 'c> {
     table: &'a BTreeMap<(String, String), Told>,
     encoder: &'b mut DescriptorEncoder<'c>,
 }
 
-impl Page<'_, '_, '_> {
-    fn metric(&mut self, metric: Metric, rows: impl Fn(&Told) -> Vec<Row>) -> Result<(), std::fmt::Error> {
+impl<'a> Page<'a, '_, '_> {
+    fn metric(&mut self, metric: Metric, rows: impl Fn(&'a Told) -> Vec<Row<'a>>) -> Result<(), std::fmt::Error> {
         let mut family = metric.encode(self.encoder)?;
         for ((namespace, policy), told) in self.table {
             for (more, value) in rows(told) {

@@ -8,7 +8,10 @@ use serde_json::json;
 
 use super::{policies::Figures, *};
 use crate::{
+    discover,
+    image_verification::memory::Discovered,
     policy::Policy,
+    running::{ImageKey, RunningDigest, RunningImage},
     status::{
         Trouble,
         policy::{Expiry, Facts, ImageResult},
@@ -67,16 +70,20 @@ fn result(reason: Reason) -> ImageResult {
         reason,
         trouble: None,
         verified_at: Some(at(1_000)),
-        next_expiry: None,
+        ends: Vec::new(),
         handled_request: None,
         judged_by: (1, String::new()),
     }
 }
 
 fn told(results: &BTreeMap<String, Option<ImageResult>>) -> Figures {
+    told_with(results, None)
+}
+
+fn told_with(results: &BTreeMap<String, Option<ImageResult>>, each: Option<&Discovered>) -> Figures {
     let policy = policy();
     let images = results.iter().map(|(name, result)| (name.as_str(), result.as_ref())).collect();
-    Figures::of(&Facts { policy: &policy, images, blind: None, pods: 0, containers: 0 })
+    Figures::of(&Facts { policy: &policy, images, blind: None, pods: 0, containers: 0 }, each)
 }
 
 /// The families of a page.
@@ -106,8 +113,10 @@ fn the_labels_on_the_page_are_those_of_the_catalogue() {
     metrics.watch_failed("Pod");
     let end = Expiry { time: at(9_000_000_000), kind: ExpiryKind::Signature, subject: "CN=s".into() };
     let trouble = Trouble { reason: Circumstance::Suspended.into(), message: "no".into() };
-    let whole = ImageResult { next_expiry: Some(end), trouble: Some(trouble), ..result(Reason::SignatureValid) };
-    metrics.policies.set("aio", "microsoft", told(&[("a".into(), Some(whole))].into()));
+    let whole = ImageResult { ends: vec![end], trouble: Some(trouble), ..result(Reason::SignatureValid) };
+    let key = ImageKey { repository: "registry.example/a".into(), digest: RunningDigest::Tag("1".into()) };
+    let found = Discovered::from([("a".to_owned(), discover::Found { key, running: RunningImage::default() })]);
+    metrics.policies.set("aio", "microsoft", told_with(&[("a".into(), Some(whole))].into(), Some(&found)));
     metrics.policies.passed("aio", "microsoft", at(1));
     let page = page(&metrics);
     for metric in catalogue::ALL {
@@ -128,18 +137,48 @@ fn the_labels_on_the_page_are_those_of_the_catalogue() {
 }
 
 #[test]
+fn each_image_is_a_series_only_where_that_is_wanted_and_says_what_it_is() {
+    let metrics = Arc::new(Metrics::default());
+    let image = |digest: &str| discover::Found {
+        key: ImageKey {
+            repository: format!("registry.example/{}", "a".repeat(300)),
+            digest: RunningDigest::Unreadable(digest.into()),
+        },
+        running: RunningImage::default(),
+    };
+    let found = Discovered::from([("odd".to_owned(), image("\u{1b}[1m\"x\n"))]);
+    let results = BTreeMap::from([("odd".to_owned(), Some(result(Reason::NoSignature))), ("other".to_owned(), None)]);
+    metrics.policies.set("aio", "microsoft", told(&results));
+    assert!(!page(&metrics).contains("sealwatch_image_verdict{"));
+    metrics.policies.set("aio", "microsoft", told_with(&results, Some(&found)));
+    let shown = page(&metrics);
+    let lines: Vec<_> = shown.lines().filter(|line| line.starts_with("sealwatch_image_verdict{")).collect();
+    let [line] = lines.as_slice() else { panic!("{shown}") };
+    assert!(
+        line.starts_with(r#"sealwatch_image_verdict{namespace="aio",policy="microsoft",name="odd",repository="regis"#)
+    );
+    assert!(line.ends_with(r#",verdict="Failed",reason="NoSignature"} 1"#), "{line}");
+    assert!(line.len() < 512 && !line.contains('\u{1b}'), "{line}");
+    metrics.policies.forget("aio", "microsoft");
+    assert!(!page(&metrics).contains("sealwatch_image_verdict{"));
+}
+
+#[test]
 fn what_is_told_of_a_policy_is_what_its_images_say_and_goes_with_it() {
     let metrics = Arc::new(Metrics::default());
+    let end = |kind, seconds| Expiry { time: at(seconds), kind, subject: "CN=s".into() };
     let ending = |kind, seconds| {
-        let next_expiry = Some(Expiry { time: at(seconds), kind, subject: "CN=s".into() });
-        Some(ImageResult { next_expiry, verified_at: Some(at(seconds)), ..result(Reason::SignatureValid) })
+        // Every kind counts, also behind another of the same image.
+        let ends = vec![end(kind, seconds), end(ExpiryKind::TrustAnchor, seconds + 1_000)];
+        Some(ImageResult { ends, verified_at: Some(at(seconds)), ..result(Reason::SignatureValid) })
     };
     let unavailable = Trouble { reason: Reason::RegistryUnavailable.into(), message: "no".into() };
+    let over = Some(ImageResult { ends: vec![end(ExpiryKind::Signature, 1_000)], ..result(Reason::SignatureValid) });
     let images = BTreeMap::from([
         ("a".to_owned(), ending(ExpiryKind::SigningCertificate, 9_000_000_200)),
         ("b".to_owned(), ending(ExpiryKind::SigningCertificate, 9_000_000_100)),
         ("c".to_owned(), ending(ExpiryKind::RevocationList, 9_000_000_300)),
-        ("over".to_owned(), ending(ExpiryKind::Signature, 1_000)),
+        ("over".to_owned(), over),
         ("kept".to_owned(), Some(ImageResult { trouble: Some(unavailable), ..result(Reason::NoSignature) })),
         ("new".to_owned(), None),
     ]);
@@ -154,6 +193,7 @@ fn what_is_told_of_a_policy_is_what_its_images_say_and_goes_with_it() {
         format!(r#"sealwatch_unchecked_images{of},reason="RegistryUnavailable"}} 1"#),
         format!(r#"sealwatch_next_expiry_timestamp_seconds{of},kind="SigningCertificate"}} 9000000100"#),
         format!(r#"sealwatch_next_expiry_timestamp_seconds{of},kind="RevocationList"}} 9000000300"#),
+        format!(r#"sealwatch_next_expiry_timestamp_seconds{of},kind="TrustAnchor"}} 9000001100"#),
         format!("sealwatch_newest_verification_timestamp_seconds{of}}} 9000000300"),
         format!("sealwatch_oldest_verification_timestamp_seconds{of}}} 1000"),
         format!("sealwatch_last_pass_timestamp_seconds{of}}} 1234"),
@@ -175,8 +215,8 @@ fn fifty_thousand_distinct_images_make_no_more_series_than_one_of_each_reason() 
             let kind = kinds[number % kinds.len()];
             let time = at(9_000_000_000 + i64::try_from(number).expect("small"));
             let trouble = Trouble { reason: reason.into(), message: format!("host-{number}.example.com is away") };
-            let next_expiry = Some(Expiry { time, kind, subject: format!("CN=signer {number}") });
-            let result = ImageResult { trouble: Some(trouble), next_expiry, ..result(reason) };
+            let ends = vec![Expiry { time, kind, subject: format!("CN=signer {number}") }];
+            let result = ImageResult { trouble: Some(trouble), ends, ..result(reason) };
             (format!("host-{number}.example.com-repository-{number}-{number:012x}"), Some(result))
         };
         (0..count).map(image).collect::<BTreeMap<_, _>>()

@@ -184,7 +184,8 @@ pub fn worth_writing(previous: &ImageVerificationStatus, next: &ImageVerificatio
     heartbeat_due(previous.last_verified_time.as_ref(), next.last_verified_time.as_ref(), interval)
 }
 
-/// Whether a time that says "still so" has become so old that it must be written again.
+/// Whether a time that says "still so" has become so old that it must be written again; or is one of the future, by so
+/// much, because the clock was set back.
 pub(super) fn heartbeat_due(
     written: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
     current: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
@@ -192,7 +193,7 @@ pub(super) fn heartbeat_due(
 ) -> bool {
     match (written, current) {
         (Some(written), Some(current)) => {
-            let age = Duration::try_from(current.0.duration_since(written.0)).unwrap_or_default();
+            let age = current.0.duration_since(written.0).unsigned_abs();
             age > interval.max(HEARTBEAT_LEAST).mul_f64(HEARTBEAT_SHARE)
         }
         (written, current) => written.is_some() != current.is_some(),

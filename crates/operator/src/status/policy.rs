@@ -24,8 +24,8 @@ pub struct ImageResult {
     pub trouble: Option<Trouble>,
     /// When complete evidence was last obtained.
     pub verified_at: Option<Timestamp>,
-    /// The first thing of it that ends.
-    pub next_expiry: Option<Expiry>,
+    /// What it rests on and ends: the first of each kind.
+    pub ends: Vec<Expiry>,
     /// The policy's request for a fresh look that was handled last.
     pub handled_request: Option<String>,
     /// The policy that it was judged by: its generation, and the hash of what it trusts.
@@ -223,9 +223,9 @@ impl Facts<'_> {
     }
 
     fn next_expiry(&self) -> Option<NextExpiry> {
-        let expiries = || self.images.values().flatten().filter_map(|result| result.next_expiry.as_ref());
-        let first = expiries().min()?;
-        let images = expiries().filter(|expiry| *expiry == first).count();
+        let ends = || self.images.values().flatten().map(|result| &result.ends);
+        let first = ends().flatten().min()?;
+        let images = ends().filter(|ends| ends.contains(first)).count();
         Some(NextExpiry {
             time: Some(time(first.time)),
             kind: Some(first.kind.into()),

@@ -108,6 +108,26 @@ fn a_status_is_written_for_news_and_for_a_heartbeat_and_for_nothing_else() {
     assert!(!worth(2_880, Reason::SignatureValid, Duration::from_mins(1)), "an hour is the least");
     assert!(!worth(20_000, Reason::SignatureValid, 24 * HOUR));
     assert!(worth(1, Reason::FailuresLogged, HOUR));
+    // F22: a time of the future is put right, once the clock was set back by as much.
+    assert!(!worth(-2_880, Reason::SignatureValid, HOUR));
+    assert!(worth(-2_881, Reason::SignatureValid, HOUR));
+}
+
+/// F22.
+#[test]
+fn a_clock_that_is_set_back_writes_nothing_by_itself_and_moves_no_date() {
+    let first = image::next(
+        &ImageVerificationStatus::default(),
+        &verdict(Reason::SignatureValid, Some(at(100_000))),
+        None,
+        1,
+        at(100_000),
+    );
+    for set in [0, 99_999, 100_001, 10_000_000] {
+        let next = image::next(&first, &verdict(Reason::SignatureValid, Some(at(100_000))), None, 1, at(set));
+        assert_eq!(next, first, "the clock is {set}");
+        assert!(!image::worth_writing(&first, &next, HOUR));
+    }
 }
 
 #[test]
@@ -140,7 +160,7 @@ fn result(policy: &Policy, reason: Reason) -> ImageResult {
         reason,
         trouble: None,
         verified_at: Some(at(0)),
-        next_expiry: None,
+        ends: Vec::new(),
         handled_request: None,
         judged_by: (policy.generation, policy.trust_hash.clone()),
     }
@@ -219,8 +239,9 @@ fn an_answer_under_an_older_policy_counts_as_none() {
 #[test]
 fn the_first_end_is_named_with_all_images_that_share_it() {
     let policy = skipping();
+    let end = |kind, subject: &str, second: i64| Expiry { time: at(second), kind, subject: subject.into() };
     let ending = |subject: &str, second: i64| ImageResult {
-        next_expiry: Some(Expiry { time: at(second), kind: ExpiryKind::SigningCertificate, subject: subject.into() }),
+        ends: vec![end(ExpiryKind::TrustAnchor, "CN=root", 15), end(ExpiryKind::SigningCertificate, subject, second)],
         ..result(&policy, Reason::SignatureValid)
     };
     let results = [ending("CN=later", 20), ending("CN=soon", 10), ending("CN=soon", 10)];

@@ -283,6 +283,33 @@ mod tests {
         assert!(cache.bytes() <= BYTES, "{}", cache.bytes());
     }
 
+    /// F22: how old an answer is goes by the monotonic clock, and whether it has ended by the other.
+    #[test]
+    fn a_clock_that_is_set_asks_nobody_without_end_and_keeps_nobody_from_being_asked() {
+        let fetched: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let hours = |hours: i64| fetched + jiff::SignedDuration::from_hours(hours);
+        let times = AnswerTimes { this_update: hours(-1), next_update: hours(12) };
+        let Attempt { began, answer, .. } = attempt(1);
+        let answer = answer.expect("an answer").0;
+        let held = Held { answer, times: Some(times), fetched };
+        let entry = Entry { held: Some(held), failure: None, asked: began, used: 0 };
+        let freshness = Freshness { interval: Duration::from_hours(1), since: None };
+        let (hour, second) = (freshness.interval, Duration::from_secs(1));
+        for set in [-24 * 365, -24, -1, 0, 1, 10] {
+            let due = entry.due(freshness, hours(set));
+            assert!(due <= hour && due + 30 * second > hour, "set by {set} h: {due:?}");
+        }
+        // What has ended by this clock is asked for, at a pace; what is still no answer then, at that of failures.
+        for set in [12, 24, 24 * 365] {
+            let due = entry.due(freshness, hours(set));
+            assert!(due <= PACE && due > Duration::ZERO, "set by {set} h: {due:?}");
+            let failure = Some(Failure { why: "it has expired".into(), times: 1, ended: began });
+            let failed = Entry { failure, ..entry.clone() };
+            let due = failed.due(freshness, hours(set));
+            assert!(due <= FAILURE_KEPT && due + 30 * second > FAILURE_KEPT, "set by {set} h: {due:?}");
+        }
+    }
+
     #[test]
     fn long_addresses_and_reasons_count_as_bytes_too() {
         let cache = Cache::default();
