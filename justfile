@@ -91,6 +91,13 @@ e2e *args: needs (tools "kube" "notation" "olareg" "distribution" "helm" "flux")
 e2e-node layout="": needs
     @dev/e2e-node {{ if layout == "" { "" } else { quote(layout) } }}
 
+# Open the page of `sealwatch scan -o html` in headless Chromium; pictures and print stay in build/scan-report
+[group('test')]
+scan-report: needs (tools "kube" "notation" "olareg")
+    cargo build --locked -p sealwatch
+    cargo test --locked -p sealwatch-e2e --test scan page:: -- --show-output
+    @ls build/scan-report
+
 # Keep the tests' control plane up until Ctrl-D; tests started meanwhile use it
 [group('test')]
 cluster: needs (tools "kube")
@@ -108,6 +115,11 @@ measure seconds="600": needs (tools "kube" "notation" "olareg")
     cargo build --locked --release -p sealwatch
     cargo build --locked -p sealwatch-e2e --bins
     SEALWATCH_BIN={{ quote(justfile_directory() / "target/release/sealwatch") }} target/debug/measure {{ seconds }} bench/operator.md
+
+# `sealwatch scan` of 30 and 1,000 images, or of COUNTS, beside a loop over `notation verify`; writes bench/scan.md
+[group('bench')]
+bench-scan *counts: needs (tools "kube" "notation" "olareg")
+    @dev/bench-scan {{ counts }}
 
 # Take rules of Notation out, one after the other, and see their tests fail. WORDS choose (a rule, a file)
 [group('test')]

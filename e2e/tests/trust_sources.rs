@@ -148,7 +148,7 @@ async fn a_secret_that_may_not_be_read_any_more_is_said_and_heals() -> Result<()
     play.verified().await?;
     play.stage.grant_all_but(account, &["secrets"]).await?;
     play.stage.request(POLICY).await?;
-    let seen = play.refused("Secret \"roots\" could not be read: the operator may not read it").await?;
+    let seen = play.refused("Secret \"roots\" could not be read: it may not be read").await?;
     assert!(message(&seen).contains("cannot get resource"), "{}", message(&seen));
     play.stage.grant_all_but(account, &[]).await?;
     play.verified().await?;

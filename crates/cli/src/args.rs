@@ -7,6 +7,7 @@ mod crl;
 mod inspect;
 mod mirror;
 mod policy;
+mod scan;
 mod verify;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ pub(crate) use self::{
     inspect::InspectArguments,
     mirror::MirrorArguments,
     policy::{ExportArguments, ImportArguments, LintArguments, PolicyCommand},
+    scan::{ScanArguments, ScanFormat},
     verify::VerifyArguments,
 };
 
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Verify images once, by tag or digest
     #[command(after_help = verify::HELP)]
     Verify(VerifyArguments),
+    /// Verify every image that runs in a cluster once, with nothing installed there
+    #[command(after_help = scan::HELP)]
+    Scan(ScanArguments),
     /// Show the signatures of images: who signed what, when, with which certificates; nothing is verified against a policy
     #[command(after_help = inspect::HELP)]
     Inspect(InspectArguments),

@@ -22,8 +22,11 @@ mod naming;
 mod operator;
 mod output;
 mod policy;
+mod progress;
 mod registries;
+mod scan;
 mod source;
+mod table;
 mod terminal;
 mod tree;
 mod verify;
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Operator(options) => with_runtime(|| operator::run(options)),
         Command::Check(options) => with_runtime(|| or_interrupted(check::run(options))),
         Command::Verify(options) => with_runtime(|| or_interrupted(verify::run(options))),
+        Command::Scan(options) => with_runtime(|| or_interrupted(scan::run(options))),
         Command::Inspect(options) => with_runtime(|| or_interrupted(inspect::run(options))),
         Command::Policy(command) => with_runtime(|| or_interrupted(policy::run(command))),
         Command::Crl(command) => with_runtime(|| or_interrupted(crl::run(command))),

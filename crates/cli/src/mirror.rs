@@ -3,7 +3,6 @@
 
 mod layout;
 mod place;
-mod progress;
 mod signature;
 
 use std::process::ExitCode;
@@ -14,12 +13,13 @@ use serde::Serialize;
 
 use self::{
     place::{From, Names, To},
-    progress::Progress,
     signature::Signature,
 };
 use crate::{
     args::{LogFormat, MirrorArguments},
-    log, output, terminal,
+    log, output,
+    progress::Progress,
+    terminal,
 };
 
 /// The source has no signature of the image.
@@ -113,7 +113,7 @@ async fn answer(arguments: &MirrorArguments) -> Result<Answer, Failure> {
 
 /// Copies each signature whole, blobs before their manifest, and at last says where they are to be found.
 async fn copy(from: &From, mut to: To, image: &Digest, missing: &[&Descriptor]) -> Result<(), Failure> {
-    let mut progress = Progress::start(missing.len());
+    let mut progress = Progress::start("copying signature", missing.len());
     let mut unlisted = Vec::new();
     for manifest in missing {
         progress.next();

@@ -28,7 +28,7 @@ pub(crate) struct Source {
 /// How registries are asked by hand: the flags, and the files that they and the environment name, read once.
 pub(crate) struct Asking {
     /// What the flags say, whichever registries are named.
-    settings: RegistryOptions,
+    pub(crate) settings: RegistryOptions,
     /// The same for these registries: whoever names one on the command line means it, wherever it is.
     options: RegistryOptions,
     /// What docker's and podman's files have for them.
@@ -69,6 +69,19 @@ impl Asking {
                 options.registries.insecure(host).map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
             }
             options.named_hosts.push(host.clone());
+        }
+        let found = credentials::find(arguments, hosts).await?;
+        Ok(Self { settings, options, found })
+    }
+
+    /// The same for registries that were found in a cluster: whoever may start a pod there chooses them, so what nobody
+    /// named is held to the rules of the egress guard.
+    pub(crate) async fn of_found(arguments: &AskingArguments, hosts: &[String]) -> Result<Self, String> {
+        let settings = settings(arguments)?;
+        let mut options = settings.clone();
+        for host in hosts.iter().filter(|_| arguments.insecure_registry) {
+            let insecure = options.registries.insecure_as_found(host);
+            insecure.map_err(|error| format!("--insecure-registry: {host}: {error}"))?;
         }
         let found = credentials::find(arguments, hosts).await?;
         Ok(Self { settings, options, found })

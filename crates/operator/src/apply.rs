@@ -45,7 +45,7 @@ impl ApplyError {
         match self {
             Self::Refused(error) => match &**error {
                 kube::Error::Api(status) if status.code == 403 => {
-                    format!("the operator may not read it ({})", status.message)
+                    format!("it may not be read ({})", status.message)
                 }
                 error => format!("the API server refused: {error}"),
             },

@@ -130,7 +130,6 @@ pub fn controller(image: &ImageVerification) -> Option<&OwnerReference> {
 
 fn manifest(owner: &TrustPolicy, name: &str, found: &Found) -> ImageVerification {
     let policy = owner.name_any();
-    let reference = found.running.references.first().cloned().unwrap_or_else(|| found.key.repository.clone());
     let labels = [(LABEL_TRUST_POLICY, policy.as_str()), (LABEL_MANAGED_BY, MANAGED_BY)];
     ImageVerification {
         metadata: ObjectMeta {
@@ -143,15 +142,21 @@ fn manifest(owner: &TrustPolicy, name: &str, found: &Found) -> ImageVerification
             }),
             ..ObjectMeta::default()
         },
-        spec: ImageVerificationSpec {
-            image: reference,
-            digest: match &found.key.digest {
-                RunningDigest::Manifest(digest) | RunningDigest::Config(digest) => Some(digest.to_string()),
-                RunningDigest::Tag(_) | RunningDigest::Unreadable(_) => None,
-            },
-            trust_policy_ref: TrustPolicyReference { name: policy },
-        },
+        spec: spec(&policy, found),
         status: None,
+    }
+}
+
+/// What the `ImageVerification` of an image under the policy of that name asks for.
+pub fn spec(policy: &str, found: &Found) -> ImageVerificationSpec {
+    let reference = found.running.references.first().cloned().unwrap_or_else(|| found.key.repository.clone());
+    ImageVerificationSpec {
+        image: reference,
+        digest: match &found.key.digest {
+            RunningDigest::Manifest(digest) | RunningDigest::Config(digest) => Some(digest.to_string()),
+            RunningDigest::Tag(_) | RunningDigest::Unreadable(_) => None,
+        },
+        trust_policy_ref: TrustPolicyReference { name: policy.to_owned() },
     }
 }
 

@@ -5,6 +5,7 @@ mod case;
 mod judged;
 pub mod look;
 pub mod memory;
+pub mod once;
 
 pub use case::ParsedCase;
 
@@ -19,7 +20,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use sealwatch_api::{ImageVerification, Reason, Verdict, Word};
-use sealwatch_verifier::{FollowedRecall, schedule};
+use sealwatch_verifier::{FollowedRecall, Revocation, schedule};
 
 use self::{
     case::Case,
@@ -74,7 +75,7 @@ pub async fn reconcile(image: Arc<ImageVerification>, context: Arc<Context>) -> 
     let case = Case { image: &image, policy: &policy, found: found.as_ref().filter(|_| ours), ours }.parse();
 
     // Recall what was heard about revocation (speaks to nobody).
-    let recalled = recall(&case, &lock(&memory).looks.clone(), &context, now);
+    let recalled = recall(&case, &lock(&memory).looks.clone(), &context.revocation, now);
     // Look, in a task of its own (speaks to the registry, and to whom certificates name).
     if case.asks
         && !policy.suspend
@@ -167,10 +168,10 @@ fn has_settled(image: &ImageVerification) -> bool {
 }
 
 /// What is known about revocation of this image; nothing where there is nothing to judge.
-fn recall(case: &ParsedCase<'_>, looks: &Looks, context: &Context, now: Timestamp) -> FollowedRecall {
+fn recall(case: &ParsedCase<'_>, looks: &Looks, revocation: &Revocation, now: Timestamp) -> FollowedRecall {
     let (Ok(reference), Some(findings)) = (&case.reference, &looks.findings) else { return FollowedRecall::default() };
     let matter = case.policy.matter(reference.repository(), findings);
-    matter.map(|matter| matter.recall(&context.revocation, case.policy.interval, now)).unwrap_or_default()
+    matter.map(|matter| matter.recall(revocation, case.policy.interval, now)).unwrap_or_default()
 }
 
 fn next_reconcile(

@@ -20,6 +20,7 @@ pub mod health;
 pub mod image_verification;
 pub mod leader;
 pub mod metrics;
+pub mod once;
 pub mod policy;
 pub mod pulse;
 pub mod revocation_lists;

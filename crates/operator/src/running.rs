@@ -252,6 +252,11 @@ impl RunningIndex {
         self.pods.len()
     }
 
+    /// The namespaces in which something runs.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        self.namespaces.keys().map(String::as_str).collect()
+    }
+
     /// The images of a namespace that run at `now` in pods whose labels `selects` accepts.
     pub fn images(
         &self,

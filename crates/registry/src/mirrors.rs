@@ -47,6 +47,8 @@ struct Mirror {
     endpoints: Vec<Url>,
     /// Whether there were more, which are not asked.
     has_left_out: bool,
+    /// Whether nobody named the registry: it is held to the rules for what pods name.
+    is_found: bool,
     rewrites: Vec<(Regex, String)>,
 }
 
@@ -171,6 +173,20 @@ impl RegistriesConfig {
         Ok(())
     }
 
+    /// Plain HTTP for a `host[:port]` that nobody named, such as one that is found in a cluster: whoever may start a pod
+    /// there chooses it, so its address is held to the rules of the egress guard. What the file says of it stays.
+    ///
+    /// # Errors
+    /// [`RegistriesError::Host`] if `host` is not `host[:port]`.
+    pub fn insecure_as_found(&mut self, host: &str) -> Result<(), RegistriesError> {
+        let mut found = Self::default();
+        found.insecure(host)?;
+        for (registry, mirror) in found.mirrors {
+            self.mirrors.entry(registry).or_insert(Mirror { is_found: true, ..mirror });
+        }
+        Ok(())
+    }
+
     /// Never asks a registry itself where mirrors are configured for it (K3s' `disable-default-registry-endpoint`).
     pub fn disable_origins(&mut self) {
         self.is_origin_disabled = true;
@@ -202,7 +218,7 @@ impl RegistriesConfig {
 
     /// Every `host` and port that the file names.
     pub(crate) fn named(&self) -> impl Iterator<Item = (String, u16)> + '_ {
-        let endpoints = self.mirrors.values().flat_map(|mirror| &mirror.endpoints);
+        let endpoints = self.mirrors.values().filter(|mirror| !mirror.is_found).flat_map(|mirror| &mirror.endpoints);
         let endpoints =
             endpoints.filter_map(|url| Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?)));
         self.named.iter().cloned().chain(endpoints)

@@ -167,6 +167,11 @@ impl Notation {
         Ok(self.bare_command(&config.canonicalize()?).args(args).output().await?)
     }
 
+    /// The program itself, for whoever measures it.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The configuration folder that [`Notation::trust`] writes.
     pub fn configuration(&self) -> PathBuf {
         self.trust_folder()

@@ -25,7 +25,8 @@ use markdown::Page;
 /// Fewer pages than this mean that the folder was not found.
 const LEAST_PAGES: usize = 12;
 /// The program's commands.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
+    "scan",
     "verify",
     "inspect",
     "policy import",

@@ -11,6 +11,7 @@ use super::Answer;
 use crate::{
     args::OutputFormat,
     output::{IMAGE_MOST, TEXT_MOST, json, yaml},
+    table,
 };
 
 /// The answers in one of the formats.
@@ -41,17 +42,7 @@ fn sentence(answer: &Answer) -> String {
 }
 
 fn table(answers: &[Answer]) -> String {
-    let head = ["IMAGE", "VERDICT", "REASON", "SIGNER", "MESSAGE"].map(str::to_owned);
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(answers.iter().map(row)).collect();
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
-    };
-    let widths = [width(0), width(1), width(2), width(3), 0];
-    let line = |row: &[String; 5]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    table::draw(["IMAGE", "VERDICT", "REASON", "SIGNER", "MESSAGE"], answers.iter().map(row).collect())
 }
 
 fn row(answer: &Answer) -> [String; 5] {

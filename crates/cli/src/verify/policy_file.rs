@@ -39,6 +39,8 @@ pub(crate) struct Policy {
     pub(crate) brought: BroughtLists,
     /// Whose signatures count for a digest.
     pub(crate) matching: DigestMatching,
+    /// What stands in the file, if it is a `TrustPolicy`.
+    pub(crate) manifest: Option<Manifest>,
     /// What the file says and this command does not do, one sentence each.
     pub(crate) warnings: Vec<String>,
     /// The flag and file that the stores were read from, for messages.
@@ -76,7 +78,8 @@ impl Policy {
         for (reference, why) in manifest.private_keys() {
             stores.insert_unavailable(reference, why);
         }
-        Ok(Self { document: loaded.document?, stores, brought, matching, warnings, source })
+        let manifest = Some(manifest.clone());
+        Ok(Self { document: loaded.document?, stores, brought, matching, manifest, warnings, source })
     }
 
     /// A trustpolicy.json, which has its stores elsewhere.
@@ -89,7 +92,15 @@ impl Policy {
             stores.insert_unavailable(reference.clone(), why);
         }
         let (brought, matching) = (BroughtLists::default(), DigestMatching::Exact);
-        Ok(Self { document: Arc::new(document), stores, brought, matching, warnings: Vec::new(), source })
+        Ok(Self {
+            document: Arc::new(document),
+            stores,
+            brought,
+            matching,
+            manifest: None,
+            warnings: Vec::new(),
+            source,
+        })
     }
 
     /// Stores in a folder, if one is named, take the place of those in a `TrustPolicy`.

@@ -14,8 +14,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, runtime::reflector::ObjectRef};
 use sealwatch_api::{ImageVerification, Reason, Vocabulary as _};
-use sealwatch_registry::{Credentials, Digest, Reference};
-use sealwatch_verifier::{DigestMatching, Findings, Freshness, GatherError, Platforms, Question, Runs, Subject};
+use sealwatch_registry::{Credentials, Digest, HttpRegistry, Reference};
+use sealwatch_verifier::{
+    DigestMatching, Findings, Freshness, GatherError, Platforms, Question, Runs, Subject, Verifier,
+};
 
 use super::{
     ParsedCase,
@@ -24,14 +26,14 @@ use super::{
 use crate::{context::Context, metrics::GatherLabels, policy::Policy};
 
 /// How long a look may take in all. Each request has its own, shorter limit.
-const LOOK_MOST: Duration = Duration::from_mins(5);
+pub(super) const LOOK_MOST: Duration = Duration::from_mins(5);
 /// How long all questions about revocation may take. Each has its own, shorter limit.
-const LEARN_MOST: Duration = Duration::from_mins(2);
+pub(super) const LEARN_MOST: Duration = Duration::from_mins(2);
 /// How many pull secrets are read for one image.
-const SECRETS_MOST: usize = 16;
+pub(crate) const SECRETS_MOST: usize = 16;
 
 /// Everything that a look needs, owned.
-struct Look {
+pub(super) struct Look {
     namespace: String,
     reference: Reference,
     runs: Option<Runs>,
@@ -66,7 +68,7 @@ pub fn start(
     policy: &Arc<Policy>,
     (scope, now): (Scope, Timestamp),
 ) {
-    let Ok(reference) = case.reference.clone() else { return };
+    let Ok(reference) = &case.reference else { return };
     let asked = case.request.clone();
     let (handled, known, failed_at, overtaken) = {
         let looks = &lock(memory).looks;
@@ -78,19 +80,12 @@ pub fn start(
     // After a failure only what was learnt since shows that the registry answers again.
     let fresh = failed_at.map_or(case.policy.interval / 2, |ended| ended.elapsed().min(case.policy.interval / 2));
     let look = Look {
-        namespace: case.policy.namespace.clone(),
-        reference,
-        runs: case.runs.clone(),
-        references: case.references.clone(),
-        platforms: case.platforms.clone(),
-        pull_secrets: case.pull_secrets(),
-        by_hand: !case.ours,
         // What another policy has just learnt of the same image serves us too, unless somebody asked for a fresh look.
         max_age: if requested || overtaken { Duration::ZERO } else { fresh },
-        policy: Arc::clone(policy),
         known,
         // All images of a policy share one request for each answer.
         since: requested.then(|| if by_policy { policy.requested_seen } else { Instant::now() }),
+        ..Look::new(case, reference, policy)
     };
     let (generation, judged_by) = (case.policy.generation, case.judged_by());
     let (context, key, memory) = (Arc::clone(context), key.clone(), Arc::clone(memory));
@@ -140,36 +135,71 @@ pub fn start(
     });
 }
 
-fn failed(message: &str) -> LookError {
+pub(super) fn failed(message: &str) -> LookError {
     LookError { reason: Reason::RegistryUnavailable, message: message.to_owned(), retry_after: None }
 }
 
 impl Look {
+    /// A first look at an image that runs.
+    pub(super) fn new(case: &ParsedCase<'_>, reference: &Reference, policy: &Arc<Policy>) -> Self {
+        Self {
+            namespace: policy.namespace.clone(),
+            reference: reference.clone(),
+            runs: case.runs.clone(),
+            references: case.references.clone(),
+            platforms: case.platforms.clone(),
+            pull_secrets: case.pull_secrets(),
+            by_hand: !case.ours,
+            max_age: policy.interval / 2,
+            policy: Arc::clone(policy),
+            known: None,
+            since: None,
+        }
+    }
+
     async fn run(&self, context: &Context, restored: &OnceLock<Arc<Findings>>) -> Result<Arc<Findings>, LookError> {
         let credentials = self.credentials(&context.client).await?;
-        let repository = self.reference.repository();
-        let pinned = self.runs.clone().or_else(|| self.reference.digest().cloned().map(Runs::Digest));
-        let runs = match (pinned, self.reference.tag()) {
-            (Some(runs), _) => runs,
-            (None, Some(tag)) => {
-                let digest = context.verifier.resolve(repository, tag, &credentials).await;
-                Runs::Digest(digest.map_err(look_error)?)
-            }
-            (None, None) => return Err(failed("the image names neither tag nor digest")),
-        };
+        let runs = self.named(&context.verifier, &credentials).await?;
         if self.known.is_none()
             && let Runs::Digest(digest) = &runs
         {
             self.restore(context, restored, digest, &credentials).await;
         }
+        self.ask(&context.verifier, runs, &credentials).await
+    }
+
+    /// The clearest name of what runs: as reported, as pinned, or what the tag names now.
+    pub(super) async fn named(
+        &self,
+        verifier: &Verifier<HttpRegistry>,
+        credentials: &Credentials,
+    ) -> Result<Runs, LookError> {
+        let pinned = self.runs.clone().or_else(|| self.reference.digest().cloned().map(Runs::Digest));
+        match (pinned, self.reference.tag()) {
+            (Some(runs), _) => Ok(runs),
+            (None, Some(tag)) => {
+                let digest = verifier.resolve(self.reference.repository(), tag, credentials).await;
+                Ok(Runs::Digest(digest.map_err(look_error)?))
+            }
+            (None, None) => Err(failed("the image names neither tag nor digest")),
+        }
+    }
+
+    /// Asks the registry for the evidence about what runs.
+    pub(super) async fn ask(
+        &self,
+        verifier: &Verifier<HttpRegistry>,
+        runs: Runs,
+        credentials: &Credentials,
+    ) -> Result<Arc<Findings>, LookError> {
         let question = Question {
-            repository: repository.clone(),
+            repository: self.reference.repository().clone(),
             runs,
             references: self.references.clone(),
             matching: self.policy.matching,
             platforms: self.platforms.clone(),
         };
-        let found = context.verifier.investigate(&question, &credentials, self.max_age, Timestamp::now()).await;
+        let found = verifier.investigate(&question, credentials, self.max_age, Timestamp::now()).await;
         found.map(Arc::new).map_err(|error| self.explained(look_error(error)))
     }
 
@@ -195,7 +225,7 @@ impl Look {
             return error;
         }
         let hint = "if the image was not deleted there, it was loaded from a file, or pulled from a mirror that made its \
-                    manifest anew: name that mirror to the operator, or have the node pull again";
+                    manifest anew: name that mirror in registries.yaml, or have the node pull again";
         LookError { message: format!("{}; {hint}", error.message), ..error }
     }
 
@@ -235,7 +265,8 @@ impl Look {
     }
 }
 
-fn credentials_of(secret: &Secret) -> Credentials {
+/// What a pull secret holds; nothing where it is none.
+pub(crate) fn credentials_of(secret: &Secret) -> Credentials {
     let data = secret.data.as_ref();
     let value = |key: &str| data.and_then(|data| data.get(key)).map(|value| value.0.as_slice());
     let read = match (value(".dockerconfigjson"), value(".dockercfg")) {

@@ -83,7 +83,7 @@ fn a_store_that_cannot_be_loaded_says_which_source_and_why() {
     let in_map = json!([{"configMapKeyRef": {"name": "roots", "key": "a.crt"}}]);
     let in_secret = json!([{"secretKeyRef": {"name": "roots", "key": "a.crt"}}]);
     let key = b"-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n".to_vec();
-    let forbidden = || Err("the operator may not read it (secrets \"roots\" is forbidden)".to_owned());
+    let forbidden = || Err("it may not be read (secrets \"roots\" is forbidden)".to_owned());
     for (certificates, found, expected) in [
         (json!([]), none.clone(), "no certificate"),
         (json!([{"pem": "nonsense"}]), none.clone(), "certificates[0].pem: "),
@@ -102,7 +102,7 @@ fn a_store_that_cannot_be_loaded_says_which_source_and_why() {
         (
             in_secret.clone(),
             secret(forbidden()),
-            "certificates[0].secretKeyRef: Secret \"roots\" could not be read: the operator may not read it",
+            "certificates[0].secretKeyRef: Secret \"roots\" could not be read: it may not be read",
         ),
         (
             in_secret.clone(),

@@ -25,6 +25,9 @@ const GROUP: &str = "certificates.k8s.io";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 const KIND: &str = BUNDLES.0;
 const PLURAL: &str = BUNDLES.1;
+/// What is said where the API server has none.
+pub(crate) const NOT_SERVED: &str = "the API server does not serve ClusterTrustBundles (certificates.k8s.io in v1, \
+                                     v1beta1 or v1alpha1); enable them, or use configMapKeyRef, secretKeyRef or pem";
 /// How soon an API server that has none is asked again: it may be upgraded, or restarted with other flags.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -41,11 +44,7 @@ pub async fn follow(client: Client, context: Arc<Context>) {
                 context.sight.ends(KIND);
                 false
             }
-            Ok(None) => {
-                let why = "the API server does not serve ClusterTrustBundles (certificates.k8s.io in v1, v1beta1 or \
-                           v1alpha1); enable them, or use configMapKeyRef, secretKeyRef or pem";
-                context.bundles.set(Bundles::Unavailable(why.into()))
-            }
+            Ok(None) => context.bundles.set(Bundles::Unavailable(NOT_SERVED.into())),
             Err(error) => context.bundles.failed(format!("ClusterTrustBundles cannot be asked for: {error}")),
         };
         if news {
@@ -56,7 +55,7 @@ pub async fn follow(client: Client, context: Arc<Context>) {
 }
 
 /// The resource, in the first version in which the API server has it.
-async fn served(client: &Client) -> Result<Option<ApiResource>, ApplyError> {
+pub(crate) async fn served(client: &Client) -> Result<Option<ApiResource>, ApplyError> {
     for version in VERSIONS {
         let api_version = format!("{GROUP}/{version}");
         let resources = match bounded(client.list_api_group_resources(&api_version)).await {
@@ -115,6 +114,7 @@ async fn take_in(events: impl Stream<Item = watcher::Result<Event<DynamicObject>
     }
 }
 
-fn read(bundle: &DynamicObject) -> Bundle {
+/// The part of one that matters.
+pub(crate) fn read(bundle: &DynamicObject) -> Bundle {
     Bundle::new(bundle.labels().clone(), bundle.data.get("spec").unwrap_or(&serde_json::Value::Null))
 }

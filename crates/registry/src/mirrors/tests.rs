@@ -228,6 +228,18 @@ fn the_wildcard_stands_for_registries_without_an_entry() {
 }
 
 #[test]
+fn an_insecure_host_that_was_found_is_asked_over_http_and_not_named_and_the_file_comes_first() {
+    let mut config = parse("mirrors: {m.test: {endpoint: ['https://mirror.test']}}");
+    config.insecure_as_found("localhost:5000").unwrap();
+    config.insecure_as_found("m.test").unwrap();
+    assert!(urls(&config, "localhost:5000/a")[0].starts_with("http://localhost:5000/v2/"));
+    let named: Vec<_> = config.named().collect();
+    assert!(!named.contains(&("localhost".to_owned(), 5000)), "{named:?}");
+    assert!(named.contains(&("mirror.test".to_owned(), 443)), "{named:?}");
+    assert!(config.insecure_as_found("not a host").is_err());
+}
+
+#[test]
 fn an_insecure_host_is_asked_over_http_and_is_named() {
     let mut config = RegistriesConfig::default();
     config.insecure("LOCALHOST:5000").unwrap();

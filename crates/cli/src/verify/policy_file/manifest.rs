@@ -29,7 +29,7 @@ use crate::verify::trust_store::{StoreError, is_private_key};
 const API_VERSION: &str = "sealwatch.dev/v1alpha1";
 
 /// What stands in the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     pub(crate) policy: TrustPolicy,
     pub(crate) found: Found,

@@ -4,25 +4,27 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// One line on standard error that is written over; nothing where that is no terminal.
-pub(super) struct Progress {
+pub(crate) struct Progress {
+    what: &'static str,
     all: usize,
     now: usize,
     is_shown: bool,
 }
 
 impl Progress {
-    pub(super) fn start(all: usize) -> Self {
-        Self { all, now: 0, is_shown: io::stderr().is_terminal() }
+    /// `what` is done `all` times, such as "copying signature".
+    pub(crate) fn start(what: &'static str, all: usize) -> Self {
+        Self { what, all, now: 0, is_shown: io::stderr().is_terminal() }
     }
 
-    /// The next signature begins.
-    pub(super) fn next(&mut self) {
+    /// The next begins, or, where several are under way, one more is done.
+    pub(crate) fn next(&mut self) {
         self.now = self.now.saturating_add(1);
-        self.show(&format!("copying signature {} of {}", self.now, self.all));
+        self.show(&format!("{} {} of {}", self.what, self.now, self.all));
     }
 
     /// All are done; the line goes.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.show("");
         self.is_shown = false;
     }
