@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sealwatch_e2e::cli::Desk;
 use sealwatch_e2e::scene::{self, Signed};
+use sealwatch_e2e::stage::Stage;
 use sealwatch_e2e::testenv::pki::{KeyKind, Root};
-use sealwatch_e2e::testenv::{OperatorProcess, Registry, Result};
+use sealwatch_e2e::testenv::{self, OperatorProcess, Registry, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The longest that a command may take.
@@ -91,6 +92,25 @@ async fn progress_is_drawn_at_a_terminal_and_the_answer_goes_where_it_was_sent()
             assert!(shown.contains(&format!("\r\u{1b}[K{said}\r\n")), "{shown:?}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scan_shows_how_far_it_is_and_then_only_the_answer() -> Result<()> {
+    let registry = Registry::olareg().await?;
+    let stage = Stage::set(testenv::cluster().await?, "terminal").await?;
+    stage.play("microsoft", &registry, true, &[Signed::Cose, Signed::Jws]).await?;
+    let registries = scene::registries(&[&registry]);
+    let registries = scene::write_registries(stage.folder.path(), &registries, &[&registry])?.display().to_string();
+    let kubeconfig = stage.cluster.kubeconfig().display().to_string();
+    let args = ["scan", "--kubeconfig", &kubeconfig, "-n", &stage.namespace, "--registries", &registries];
+    let (shown, code, answer) = AtTerminal::start(&args, &[COLOURFUL], true)?.end().await?;
+    assert_eq!(code, Some(0), "{shown}");
+    for step in ["\r\u{1b}[Kverified image 1 of 2", "\r\u{1b}[Kverified image 2 of 2"] {
+        assert!(shown.contains(step), "{shown:?}");
+    }
+    assert!(shown.ends_with("\r\u{1b}[K"), "the line goes: {shown:?}");
+    assert!(answer.starts_with("VERDICT") && !answer.contains(ESCAPE), "{answer:?}");
     Ok(())
 }
 
