@@ -16,7 +16,8 @@ vocabulary! {
     /// `Stalled` have abnormal-true polarity and are present only while they are `True` (kstatus).
     pub enum ConditionType {
         /// Sealwatch does its job for this object.
-        /// True: every verdict is conclusive and fresh.
+        /// True: every verdict so far is conclusive and fresh; on a trust policy also while new images wait for theirs
+        /// (`Verified` is not True then, and `Reconciling` is).
         /// False: it could not check lately, and the reason says why; verdicts that are still fresh enough are kept.
         /// Unknown: not looked at yet.
         /// Absent: no operator has seen the object; check that one watches this namespace.
