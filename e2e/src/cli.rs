@@ -124,8 +124,7 @@ impl Desk {
     /// A file cannot be written.
     pub fn trust_policy(&self, document: &Value) -> Result<Vec<String>> {
         let objects = [scene::trust_policy("microsoft", document), scene::roots(self.pki.root.certificate_pem())];
-        let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
-        let policy = self.write("trustpolicy.yaml", &texts?.join("---\n"))?;
+        let policy = self.write("trustpolicy.yaml", &scene::documents(&objects)?)?;
         Ok(["--policy".to_owned(), policy].into())
     }
 

@@ -263,6 +263,15 @@ pub fn registries(registries: &[&Registry]) -> Value {
     json!({"mirrors": mirrors, "configs": configs})
 }
 
+/// Objects as one file of YAML documents, as `kubectl apply -f` and `--policy` take it.
+///
+/// # Errors
+/// An object has no form in YAML.
+pub fn documents(objects: &[Value]) -> Result<String> {
+    let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
+    Ok(texts?.join("---\n"))
+}
+
 /// Writes a registries.yaml into a folder, and beside it the certificates of the authorities of these registries, as
 /// they are mounted into the operator's pod.
 ///

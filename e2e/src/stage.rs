@@ -26,6 +26,7 @@ const SOON: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// The service account that the operator runs as.
 pub const ACCOUNT: (&str, &str) = ("sealwatch-system", "sealwatch");
+
 /// Runs `kubectl` and gives what it prints.
 ///
 /// # Errors
@@ -387,6 +388,17 @@ pub struct Seen {
     pub policies: Vec<TrustPolicy>,
     /// The image verifications.
     pub images: Vec<ImageVerification>,
+}
+
+/// `reason via digest`, as far as there are such.
+pub fn verdict_of(status: ImageVerificationStatus) -> String {
+    let signature = status.signature.unwrap_or_default();
+    let words = [
+        status.reason.map(|reason| reason.to_string()),
+        signature.via.map(|via| via.to_string()),
+        signature.verified_digest,
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 impl Seen {

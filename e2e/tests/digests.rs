@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt};
 use sealwatch_api::ImageVerificationStatus;
 use sealwatch_e2e::cli::Desk;
 use sealwatch_e2e::scene::{self, Pki};
-use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, run};
+use sealwatch_e2e::stage::{ACCOUNT, Seen, Stage, run, verdict_of};
 use sealwatch_e2e::testenv::pki::{KeyKind, SigningKey};
 use sealwatch_e2e::testenv::pods::{self, ContainerSpec};
 use sealwatch_e2e::testenv::{
@@ -83,14 +83,7 @@ fn status(seen: &Seen, policy: &str, beginning: &str) -> ImageVerificationStatus
 
 /// `reason via digest`, as far as there are such.
 fn verdict(seen: &Seen, policy: &str, beginning: &str) -> String {
-    let status = status(seen, policy, beginning);
-    let signature = status.signature.unwrap_or_default();
-    let words = [
-        status.reason.map(|reason| reason.to_string()),
-        signature.via.map(|via| via.to_string()),
-        signature.verified_digest,
-    ];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    verdict_of(status(seen, policy, beginning))
 }
 
 fn message(seen: &Seen, policy: &str, beginning: &str) -> String {

@@ -372,9 +372,8 @@ async fn an_image_in_a_layout_is_asked_about_too() -> Result<()> {
     let layout = layout_of(&listed, folder.path()).await?;
     listed.registry.stop();
     let objects = [policy("strict", &json!({})), scene::roots(listed.root.certificate_pem())];
-    let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
     let file = folder.path().join("policy.yaml");
-    std::fs::write(&file, texts?.join("---\n"))?;
+    std::fs::write(&file, scene::documents(&objects)?)?;
     let file = file.display().to_string();
     let verify = async |more: &[&str]| {
         let args = ["verify", "registry.example/app:v1", "--oci-layout", &layout, "--policy", &file];

@@ -66,6 +66,15 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Reads programs of this workspace, as [`Platform::read`] does.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn read_all(given: &[String]) -> Result<Vec<Self>> {
+        let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        given.iter().map(|given| Self::read(given, workspace)).collect()
+    }
+
     /// Reads `ARCHITECTURE:TARGET:FILE`, as `dev/programs` prints it, and asks cargo about the workspace in `folder` for
     /// what the program is made of.
     ///

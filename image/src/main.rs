@@ -45,8 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let platforms = arguments.programs.iter().map(|given| Platform::read(given, &folder)).collect::<Result<_>>()?;
+    let platforms = Platform::read_all(&arguments.programs)?;
     let recipe = Recipe {
         version: arguments.version.clone(),
         revision: arguments.revision.clone(),

@@ -27,9 +27,8 @@ impl Office {
     fn new(root: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sealwatch-crl-").tempdir()?;
         let objects = [policy("strict", &json!({})), scene::roots(root)];
-        let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
         let file = folder.path().join("policy.yaml");
-        fs::write(&file, texts?.join("---\n"))?;
+        fs::write(&file, scene::documents(&objects)?)?;
         let policy = file.display().to_string();
         Ok(Self { folder, policy })
     }
@@ -127,8 +126,7 @@ async fn a_brought_list_that_ends_is_counted_down_by_the_metric_of_the_alert() -
     let operator = stage.operator(&[&listed.registry], &[]).await?;
     let file = stage.folder.path().join("policy.yaml");
     let objects = [policy("strict", &json!({})), scene::roots(listed.root.certificate_pem())];
-    let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
-    fs::write(&file, texts?.join("---\n"))?;
+    fs::write(&file, scene::documents(&objects)?)?;
     let (policy, image) = (file.display().to_string(), listed.image.by_digest());
     let args = ["crl", "fetch", "--policy", &policy, "--image", &image, "--insecure-registry"];
     let ran = run(args.into_iter().chain(ALLOWED)).await?;

@@ -58,9 +58,8 @@ pub(crate) fn registries(stage: &Stage, registries: &[&Registry]) -> Result<Stri
 /// The path of a file with the seed's policy under this name, and the root of `pki`.
 pub(crate) fn policy_file(stage: &Stage, name: &str, document: &Value, pki: &Pki) -> Result<String> {
     let objects = [scene::trust_policy(name, document), scene::roots(pki.root.certificate_pem())];
-    let texts: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
     let path = stage.folder.path().join(format!("{name}.yaml"));
-    std::fs::write(&path, texts?.join("---\n"))?;
+    std::fs::write(&path, scene::documents(&objects)?)?;
     Ok(path.display().to_string())
 }
 

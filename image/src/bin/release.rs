@@ -48,8 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let workspace = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let platforms = arguments.programs.iter().map(|given| Platform::read(given, &workspace)).collect::<Result<_>>()?;
+    let platforms = Platform::read_all(&arguments.programs)?;
     let release = Release {
         version: arguments.version,
         epoch: arguments.epoch,

@@ -9,7 +9,7 @@ use kube::Api;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use sealwatch_api::ImageVerification;
-use sealwatch_e2e::stage::{Seen, Stage};
+use sealwatch_e2e::stage::{Seen, Stage, verdict_of};
 use sealwatch_e2e::testenv::Result;
 use sealwatch_e2e::testenv::node::until_pod;
 use serde_json::{Value, json};
@@ -161,14 +161,7 @@ fn verification<'a>(seen: &'a Seen, case: &Case) -> Option<&'a ImageVerification
 
 /// `reason via digest`, as far as there are such.
 pub(crate) fn verdict(seen: &Seen, case: &Case) -> String {
-    let status = verification(seen, case).and_then(|image| image.status.clone()).unwrap_or_default();
-    let signature = status.signature.unwrap_or_default();
-    let words = [
-        status.reason.map(|reason| reason.to_string()),
-        signature.via.map(|via| via.to_string()),
-        signature.verified_digest,
-    ];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    verdict_of(verification(seen, case).and_then(|image| image.status.clone()).unwrap_or_default())
 }
 
 /// What is judged, the same under every policy: repository and digest.
