@@ -95,7 +95,7 @@ pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, String> 
 
 /// What is wrong with a kubeconfig. It holds tokens and keys, and a parser's message quotes what it read: of that the
 /// place alone is said.
-fn problem(error: &KubeconfigError) -> String {
+pub(crate) fn problem(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(error, _) => format!("it cannot be read: {error}"),
         KubeconfigError::Parse(error) => {

@@ -53,6 +53,11 @@ async fn a_context_or_kubeconfig_that_is_not_there_is_named_before_anybody_is_as
     let kubeconfig = folder.path().join("kubeconfig");
     let ran = scan(&kubeconfig, &[]).await?;
     assert!(refusal(&ran).starts_with(&format!("--kubeconfig {}: ", kubeconfig.display())), "{ran:?}");
+    // It holds tokens, so nothing of it is quoted.
+    std::fs::write(&kubeconfig, "users: secret-token-of-somebody\n")?;
+    let ran = scan(&kubeconfig, &[]).await?;
+    assert!(refusal(&ran).ends_with("it is no kubeconfig: line 1, column 8 cannot be understood"), "{ran:?}");
+    assert!(!ran.stderr.contains("secret-token"), "{ran:?}");
     write_stranger_kubeconfig(&kubeconfig, "http://127.0.0.1:9")?;
     let ran = scan(&kubeconfig, &["--context", "edge"]).await?;
     assert!(refusal(&ran).starts_with("--context edge: "), "{ran:?}");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kube::{
     Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use sealwatch_api::text::clip;
 use sealwatch_operator::{
@@ -92,7 +92,7 @@ impl Place {
 async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<(Config, Option<String>), String> {
     let source =
         kubeconfig.map_or_else(|| "the kubeconfig".to_owned(), |path| format!("--kubeconfig {}", path.display()));
-    let at = |error: &dyn std::fmt::Display| format!("{source}: {}", clip(&error.to_string(), TEXT_MOST));
+    let at = |error: &KubeconfigError| format!("{source}: {}", clip(&operator::problem(error), TEXT_MOST));
     let read = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path).map_err(|error| at(&error))?,
         None => match Kubeconfig::read() {
