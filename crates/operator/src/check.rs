@@ -18,7 +18,7 @@ const ANSWER_MOST: Duration = Duration::from_secs(10);
 /// How long all of them may take.
 const ALL_MOST: Duration = Duration::from_secs(30);
 /// The most that is quoted of an error, in bytes.
-const QUOTE_MOST: usize = 256;
+pub(crate) const QUOTE_MOST: usize = 256;
 
 /// API group, resource, subresource, verbs: what the operator does, and the rules of `config/rbac` and of the chart.
 const RIGHTS: [(&str, &str, &str, &[&str]); 8] = [

@@ -21,6 +21,7 @@ use sealwatch_registry::Credentials;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    check::QUOTE_MOST,
     config_maps::ConfigMaps,
     image_verification::look::{SECRETS_MOST, credentials_of},
     policy::Policy,
@@ -30,17 +31,13 @@ use crate::{
         bundles::{Bundles, ClusterTrustBundles},
         secrets::{Freshness, Secrets},
     },
-    watches::{api, bundles},
+    watches::{PAGE, api, bundles},
 };
 
 /// How long one question may take: nobody watches a command for longer without a word.
 const ANSWER_MOST: Duration = Duration::from_secs(15);
-/// How many objects a page of a list holds.
-const PAGE: u32 = 500;
 /// How many pages of one list are read: with them a million pods, more than Kubernetes is made for.
 const PAGES_MOST: usize = 2000;
-/// The most that is quoted of an error, in bytes.
-const QUOTE_MOST: usize = 256;
 
 /// Why the API server has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

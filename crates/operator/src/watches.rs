@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How many objects a page of a list holds.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 /// How soon it is noticed that something is not seen, or is seen again, that the clock was set, or images have changed.
 const OVERSEE_EVERY: Duration = Duration::from_millis(500);
 /// How often an error of a watch is worth a line in the log.

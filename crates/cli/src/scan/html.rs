@@ -15,7 +15,7 @@ use super::{
     change::{Change, Side},
     release::{Compared, ListReport, State},
     report::{ImageReport, MESSAGE_MOST, Report, Subject},
-    table::day,
+    table::{day, plural},
 };
 
 const STYLE: &str = include_str!("html/style.css");
@@ -334,10 +334,6 @@ fn listed(body: &mut String, image: &Compared) {
     put!(body, "</td><td class=\"{class}\"><span class=\"badge\">{}</span></td>", image.state.as_str());
     put!(body, "<td>{}</td>", escaped(&image.message));
     put!(body, "<td class=\"number\" data-label=\"Pods\">{}</td></tr>\n", image.subject.pods.len());
-}
-
-fn plural(count: u32, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn all_of(count: u32, one: &str, many: &str) -> String {

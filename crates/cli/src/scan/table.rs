@@ -131,7 +131,7 @@ fn sentence(text: &mut String, kind: &str, subject: &Subject, message: &str) {
     let _ = writeln!(text, "{kind}: {}\n  {message}\n  in {}{more}", subject.name(), pods.join(", "));
 }
 
-fn plural(count: u32, word: &str) -> String {
+pub(super) fn plural(count: u32, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
